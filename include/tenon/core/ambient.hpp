@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state a thread carries around implicitly: who records, whether recording is paused, training mode, the
+// position of the random numbers. One object, reached through one thread-local pointer.
+#pragma once
+#include <tenon/core/config.hpp>
+
+#include <atomic>
+
+namespace tenon::inline TENON_ISA {
+
+class Recorder;  // kernel/recorder.hpp
+struct Record;   // tensor/record.hpp
+
+enum class Mode : std::uint8_t { automatic, training, evaluation };
+
+struct Ambient {
+  Recorder* recorder = nullptr;  ///< the innermost active one
+  int paused = 0;                ///< depth of Paused scopes
+  Mode mode = Mode::automatic;   ///< automatic: training while a recorder is active
+  std::uint64_t seed = 0, position = 0;
+  std::uint32_t shard = 0, call = 0;
+  /// Asked before the host reads or writes elements, when set; `what` names the access.
+  void (*host_access)(const Record& record, const char* what) = nullptr;
+};
+
+namespace detail {
+TENON_SHARED inline Ambient& thread_ambient() {
+  thread_local constinit Ambient a;
+  return a;
+}
+TENON_SHARED inline Ambient*& attached_ambient() {
+  thread_local constinit Ambient* a = nullptr;
+  return a;
+}
+TENON_SHARED inline std::atomic<std::uint64_t>& next_id() {
+  static constinit std::atomic<std::uint64_t> id{1};
+  return id;
+}
+}  // namespace detail
+
+/// The state in force on this thread.
+inline Ambient& ambient() {
+  Ambient* a = detail::attached_ambient();
+  return a ? *a : detail::thread_ambient();
+}
+
+/// While it lives, this thread uses the given state: how work done for one thread by another keeps its modes.
+class AttachAmbient {
+ public:
+  explicit AttachAmbient(Ambient& a) : before_(detail::attached_ambient()) {
+    detail::attached_ambient() = &a;
+  }
+  ~AttachAmbient() { detail::attached_ambient() = before_; }
+  AttachAmbient(const AttachAmbient&) = delete;
+  AttachAmbient& operator=(const AttachAmbient&) = delete;
+
+ private:
+  Ambient* before_;
+};
+
+namespace detail {
+// Ids are taken from the shared counter 1,024 at a time, so that a thread seldom touches it.
+inline std::uint64_t fresh_id() {
+  thread_local constinit std::uint64_t next = 0, end = 0;
+  if (next == end) {
+    next = next_id().fetch_add(1024, std::memory_order_relaxed);
+    end = next + 1024;
+  }
+  return next++;
+}
+}  // namespace detail
+
+/// Whether layers such as dropout behave as in training: while a recorder is active, unless a scope says
+/// otherwise.
+inline bool is_training() {
+  const Ambient& a = ambient();
+  return a.mode == Mode::training || (a.mode == Mode::automatic && a.recorder != nullptr);
+}
+
+/// Scopes. Paused: nothing is recorded. Training, Evaluation: the mode, whatever records.
+class Paused {
+ public:
+  Paused() : ambient_(ambient()) { ++ambient_.paused; }
+  ~Paused() { --ambient_.paused; }
+  Paused(const Paused&) = delete;
+  Paused& operator=(const Paused&) = delete;
+
+ private:
+  Ambient& ambient_;
+};
+
+class ModeScope {
+ public:
+  explicit ModeScope(Mode mode) : ambient_(ambient()), before_(ambient_.mode) {
+    ambient_.mode = mode;
+  }
+  ~ModeScope() { ambient_.mode = before_; }
+  ModeScope(const ModeScope&) = delete;
+  ModeScope& operator=(const ModeScope&) = delete;
+
+ private:
+  Ambient& ambient_;
+  Mode before_;
+};
+struct Training : ModeScope {
+  Training() : ModeScope(Mode::training) {}
+};
+struct Evaluation : ModeScope {
+  Evaluation() : ModeScope(Mode::evaluation) {}
+};
+
+}  // namespace tenon

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// N numbers in one SIMD register, with the compiler's own vector arithmetic. Functions: core/pack.hpp.
+#pragma once
+#include <tenon/core/config.hpp>
+#include <tenon/core/scalar.hpp>
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace tenon::inline TENON_ISA::scalar {
+
+/// How many T fill one register of the instruction set this file is built for.
+template <class T>
+inline constexpr int lanes = TENON_REGISTER_BYTES / static_cast<int>(sizeof(T));
+
+/// The signed integer as wide as T.
+template <class T>
+using IntOf = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+
+/// N yes/no answers, each as wide as the integer I: 0 or -1.
+template <class I, int N>
+struct Mask {
+  using Vector [[gnu::vector_size(N * sizeof(I))]] = I;
+  Vector v;
+
+  TENON_INLINE bool operator[](int lane) const { return v[lane] != 0; }
+
+  friend TENON_INLINE constexpr Mask operator&(Mask a, Mask b) { return {a.v & b.v}; }
+  friend TENON_INLINE constexpr Mask operator|(Mask a, Mask b) { return {a.v | b.v}; }
+  friend TENON_INLINE constexpr Mask operator^(Mask a, Mask b) { return {a.v ^ b.v}; }
+  friend TENON_INLINE constexpr Mask operator!(Mask a) { return {~a.v}; }
+
+  /// Whether one lane says yes.
+  friend TENON_INLINE bool any(Mask a) {
+    I word[N], answer = 0;
+    __builtin_memcpy(word, &a.v, sizeof(word));
+    for (int i = 0; i < N; ++i) answer |= word[i];
+    return answer != 0;
+  }
+  /// Whether every lane says yes.
+  friend TENON_INLINE bool all(Mask a) { return !any(!a); }
+};
+
+/// N lanes of T (float, double, int32, int64), N a power of two. Its one member is a native vector: a
+/// struct with an array in it would travel through memory in halves.
+template <class T, int N>
+struct Pack {
+  static_assert(N > 0 && (N & (N - 1)) == 0, "tenon: a Pack has a power of two lanes");
+  using Scalar = T;
+  using Int = IntOf<T>;
+  using Vector [[gnu::vector_size(N * sizeof(T))]] = T;
+  using Answer = Mask<Int, N>;
+  static constexpr int size = N;
+
+  Vector v;
+
+  Pack() = default;
+  TENON_INLINE constexpr Pack(Vector x) : v(x) {}
+  /// x in every lane.
+  template <Number S>
+  TENON_INLINE constexpr explicit Pack(S x) : v(splat(static_cast<T>(x))) {}
+
+  /// N consecutive numbers, at any address.
+  static TENON_INLINE Pack load(const T* p) {
+    Pack x;
+    __builtin_memcpy(&x.v, p, sizeof(Vector));
+    return x;
+  }
+  /// The first count < N numbers at p, and 0 in the other lanes.
+  static TENON_INLINE Pack load_partial(const T* p, int count) {
+    Pack x(Vector{});
+    __builtin_memcpy(&x.v, p, static_cast<std::size_t>(count) * sizeof(T));
+    return x;
+  }
+  TENON_INLINE void store(T* p) const { __builtin_memcpy(p, &v, sizeof(Vector)); }
+  TENON_INLINE void store_partial(T* p, int count) const {
+    __builtin_memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(T));
+  }
+
+  /// 0, 1, 2, ..., N - 1.
+  static TENON_INLINE Pack iota() { return iota(std::make_integer_sequence<int, N>{}); }
+
+  TENON_INLINE T operator[](int lane) const { return v[lane]; }
+  TENON_INLINE void set(int lane, T x) { v[lane] = x; }
+
+  /// Each lane converted; a float is cut towards 0 and must fit.
+  template <class U>
+  TENON_INLINE Pack<U, N> convert() const {
+    return Pack<U, N>(__builtin_convertvector(v, typename Pack<U, N>::Vector));
+  }
+  /// The same bits as numbers of a type of the same width.
+  template <class U>
+  TENON_INLINE Pack<U, N> cast() const {
+    return Pack<U, N>((typename Pack<U, N>::Vector)v);
+  }
+
+  friend TENON_INLINE constexpr Pack operator+(Pack a, Pack b) { return Pack(a.v + b.v); }
+  friend TENON_INLINE constexpr Pack operator-(Pack a, Pack b) { return Pack(a.v - b.v); }
+  friend TENON_INLINE constexpr Pack operator*(Pack a, Pack b) { return Pack(a.v * b.v); }
+  friend TENON_INLINE constexpr Pack operator/(Pack a, Pack b) { return Pack(a.v / b.v); }
+  friend TENON_INLINE constexpr Pack operator-(Pack a) { return Pack(-a.v); }
+  TENON_INLINE constexpr Pack& operator+=(Pack b) { return v += b.v, *this; }
+  TENON_INLINE constexpr Pack& operator-=(Pack b) { return v -= b.v, *this; }
+  TENON_INLINE constexpr Pack& operator*=(Pack b) { return v *= b.v, *this; }
+  TENON_INLINE constexpr Pack& operator/=(Pack b) { return v /= b.v, *this; }
+
+  friend TENON_INLINE constexpr Answer operator==(Pack a, Pack b) { return answer(a.v == b.v); }
+  friend TENON_INLINE constexpr Answer operator!=(Pack a, Pack b) { return answer(a.v != b.v); }
+  friend TENON_INLINE constexpr Answer operator<(Pack a, Pack b) { return answer(a.v < b.v); }
+  friend TENON_INLINE constexpr Answer operator<=(Pack a, Pack b) { return answer(a.v <= b.v); }
+  friend TENON_INLINE constexpr Answer operator>(Pack a, Pack b) { return answer(a.v > b.v); }
+  friend TENON_INLINE constexpr Answer operator>=(Pack a, Pack b) { return answer(a.v >= b.v); }
+
+  // Integers only.
+  friend TENON_INLINE constexpr Pack operator&(Pack a, Pack b) { return Pack(a.v & b.v); }
+  friend TENON_INLINE constexpr Pack operator|(Pack a, Pack b) { return Pack(a.v | b.v); }
+  friend TENON_INLINE constexpr Pack operator^(Pack a, Pack b) { return Pack(a.v ^ b.v); }
+  friend TENON_INLINE constexpr Pack operator<<(Pack a, int bits) { return Pack(a.v << bits); }
+  friend TENON_INLINE constexpr Pack operator>>(Pack a, int bits) { return Pack(a.v >> bits); }
+
+  /// In each lane c ? a : b.
+  friend TENON_INLINE constexpr Pack select(Answer c, Pack a, Pack b) {
+    return Pack(c.v ? a.v : b.v);
+  }
+
+  /// a * b + c in one expression: one rounding where the processor has it, two elsewhere.
+  friend TENON_INLINE constexpr Pack multiply_add(Pack a, Pack b, Pack c) {
+    return Pack(a.v * b.v + c.v);
+  }
+
+  /// Joins the lanes in a fixed order: i with i + N/2, then i with i + N/4, and so on.
+  friend TENON_INLINE T horizontal_sum(Pack a) {
+    T x[N];
+    a.store(x);
+    for (int half = N / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) x[i] += x[i + half];
+    return x[0];
+  }
+  /// NaN if a lane is NaN.
+  friend TENON_INLINE T horizontal_max(Pack a) {
+    T x[N];
+    a.store(x);
+    for (int half = N / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) x[i] = scalar::max(x[i], x[i + half]);
+    return x[0];
+  }
+  friend TENON_INLINE T horizontal_min(Pack a) {
+    T x[N];
+    a.store(x);
+    for (int half = N / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) x[i] = scalar::min(x[i], x[i + half]);
+    return x[0];
+  }
+
+ private:
+  // Not constexpr: nvcc cannot write a constant vector down. x - 0, because 0 + x would lose -0's sign.
+  static TENON_INLINE Vector splat(T x) { return x - Vector{}; }
+  template <int... I>
+  static TENON_INLINE Pack iota(std::integer_sequence<int, I...>) {
+    return Pack(Vector{static_cast<T>(I)...});
+  }
+  template <class M>
+  static TENON_INLINE constexpr Answer answer(M m) {
+    return {(typename Answer::Vector)m};
+  }
+};
+
+}  // namespace tenon::inline TENON_ISA::scalar

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// What erased code knows of one operation for one compute type, and the description of a group made from it.
+#pragma once
+#include <tenon/expr/group.hpp>
+#include <tenon/kernel/cpu/rows.hpp>
+#include <tenon/kernel/statement.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+/// One operation computing in one type.
+struct OpInfo {
+  const char* name;
+  int arity;
+  bool reduction, differentiable, boolean;
+  std::uint32_t reads;          ///< bits of op::Probe: what backward reads
+  const StatementInfo* single;  ///< the statement that is this operation alone
+  /// Gradients by operations on whole tensors: gradient[i] for each operand that `wanted` names, in the extents
+  /// of the result (element-wise) or of the operand (reductions, which use n and index).
+  void (*backward)(const AnyTensor* operand, const AnyTensor& y, const AnyTensor& dy, double n,
+                   std::uint32_t wanted, AnyTensor* gradient);
+};
+
+namespace detail {
+
+template <class Op, class T>
+void backward_any(const AnyTensor*, const AnyTensor&, const AnyTensor&, double, std::uint32_t,
+                  AnyTensor*);
+
+template <class Op>
+constexpr std::uint32_t reads_of() {
+  if constexpr (requires { Op::differentiable; }) return op::backward_reads<Op>;
+  else return 0;
+}
+template <class Op>
+constexpr bool boolean_of() {
+  if constexpr (requires { Op::differentiable; }) return Op::result == op::Result::boolean;
+  else return false;
+}
+
+// The group that is one operation. Reductions have their second operand, if any, once a row.
+template <class Op>
+struct SingleGroup;
+template <class Op>
+  requires requires { Op::differentiable; }
+struct SingleGroup<Op> {
+  using type = std::conditional_t<
+      Op::arity == 1, expr::Group<1, 0, 0, expr::word(op::number<Op>, 0)>,
+      std::conditional_t<Op::arity == 2, expr::Group<2, 0, 0, expr::word(op::number<Op>, 0, 1)>,
+                         expr::Group<3, 0, 0, expr::word(op::number<Op>, 0, 1, 2)>>>;
+};
+template <class Op>
+  requires(!requires { Op::differentiable; })
+struct SingleGroup<Op> {
+  using type = std::conditional_t<
+      Op::arity == 1, expr::Group<1, 0, 0, expr::word(expr::reduction_number<Op>, 0)>,
+      expr::Group<2, 0, 2, expr::word(expr::reduction_number<Op>, 0, 1)>>;
+};
+
+template <class Op, class T>
+struct OpOf {
+  static const OpInfo info;
+};
+
+/// Constants of a group, found at compile time.
+template <class G>
+struct GroupFacts {
+  std::uint32_t row_leaves = 0, reads = 0;
+  bool checks_index = false, product_needed = false;
+
+  // Which values backward needs: what the operations name, and what those are computed from. With the result
+  // at hand (`from_result`) its own value costs nothing.
+  static constexpr std::uint32_t needed(bool from_result) {
+    constexpr auto& p = G::plan;
+    bool need[G::nodes] = {};
+    constexpr std::uint32_t names[] = {reads_of<expr::OpAt<(G::words[0] & 255)>>(), 0};
+    (void)names;
+    mark(need, std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>{});
+    if (from_result) need[G::nodes - 1] = false;
+    for (int i = G::nodes - 1; i >= G::leaves + G::scalars; --i) {
+      if (!need[i] || p.reduction[i]) continue;  // reductions' numbers are kept
+      for (int s = 0; s < p.arity[i]; ++s) need[p.operand[i][s]] = true;
+    }
+    std::uint32_t mask = 0;
+    for (int i = 0; i < G::leaves; ++i) mask |= need[i] ? 1u << i : 0u;
+    return mask;
+  }
+  template <int... K>
+  static constexpr void mark(bool* need, std::integer_sequence<int, K...>) {
+    (mark_one<expr::OpAt<(G::words[K] & 255)>>(need, G::leaves + G::scalars + K), ...);
+  }
+  template <class Op>
+  static constexpr void mark_one(bool* need, int i) {
+    constexpr auto& p = G::plan;
+    if (!p.grad[i]) return;
+    if constexpr (requires { Op::differentiable; }) {
+      constexpr std::uint32_t r = op::backward_reads<Op>;
+      for (int s = 0; s < Op::arity; ++s)
+        if (r >> s & 1) need[p.operand[i][s]] = true;
+      if (r & op::Probe::y) need[i] = true;
+    } else if constexpr (!std::is_same_v<Op, op::Sum> && !std::is_same_v<Op, op::Mean>) {
+      for (int s = 0; s < Op::arity; ++s) need[p.operand[i][s]] = true;
+    }
+  }
+};
+
+template <class G, class T, bool Product, class Sequence>
+struct GroupConstants;
+template <class G, class T, bool Product, int... K>
+struct GroupConstants<G, T, Product, std::integer_sequence<int, K...>> {
+  static constexpr int first = G::leaves + G::scalars;
+  static constexpr StatementNode nodes[sizeof...(K) + 1] = {
+      StatementNode{&OpOf<typename G::template Op<first + K>, T>::info,
+                    {G::plan.operand[first + K][0], G::plan.operand[first + K][1],
+                     G::plan.operand[first + K][2]}}...,
+      StatementNode{nullptr, {0, 0, 0}}};
+};
+
+template <class G, class T, bool Product, bool Backward>
+constexpr StatementInfo make_info() {
+  using Constants =
+      GroupConstants<G, T, Product,
+                     std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>>;
+  StatementInfo s;
+  constexpr std::uint32_t from_result = GroupFacts<G>::needed(true), all = GroupFacts<G>::needed(false);
+  constexpr bool keeps = Product && (from_result & 1);
+  s.compute = dtype_of<T>;
+  s.leaves = G::leaves, s.scalars = G::scalars;
+  s.reductions = static_cast<std::uint8_t>(G::plan.reductions);
+  s.depth = static_cast<std::uint8_t>(G::plan.depth_max);
+  s.row_root = G::plan.row[G::plan.root()];
+  s.cheap = G::plan.cheap;
+  s.product = Product, s.keeps_product = keeps;
+  s.reads_result = Product && !keeps;
+  s.reads = s.reads_result ? from_result : all;
+  for (int i = 0; i < G::leaves; ++i) s.row_leaves |= G::plan.row[i] ? 1u << i : 0u;
+  for (int i = 0; i < G::nodes; ++i)
+    s.checks_index |= G::plan.op[i] == expr::reduction_number<op::Pick>;
+  s.nodes = Constants::nodes;
+  s.node_count = G::nodes - G::leaves - G::scalars;
+  s.name = s.node_count ? Constants::nodes[s.node_count - 1].op->name : "matmul";
+  s.forward = kernel::RowKernel<G, T>::forward;
+#if !defined(TENON_NO_BACKWARD)
+  if constexpr (Backward && std::is_floating_point_v<T>)
+    s.backward = kernel::RowKernel<G, T, Product && !keeps>::backward;
+#endif
+  return s;
+}
+
+/// One constant per structure and type.
+template <class G, class T, bool Product = false, bool Backward = true>
+struct InfoOf {
+  static constexpr StatementInfo info = make_info<G, T, Product, Backward>();
+};
+
+template <class Op, class T>
+constexpr OpInfo OpOf<Op, T>::info = {
+    Op::name,
+    Op::arity,
+    !requires { Op::differentiable; },
+    expr::op_traits<Op>().differentiable,
+    boolean_of<Op>(),
+    reads_of<Op>(),
+    &InfoOf<typename SingleGroup<Op>::type, T, false, false>::info,
+    backward_any<Op, T>};
+
+}  // namespace detail
+
+/// The operation Op computing in T.
+template <class Op, class T>
+inline constexpr const OpInfo& op_info = detail::OpOf<Op, T>::info;
+
+}  // namespace tenon

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the compiled kernel of a group over any shapes, strides and dtypes: cuts the space into blocks by
+// constants, gives them to threads, brings operands that a kernel cannot reach into a dense tile first.
+#pragma once
+#include <tenon/core/parallel.hpp>
+#include <tenon/kernel/cpu/scratch.hpp>
+#include <tenon/kernel/space.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace tenon::inline TENON_ISA::kernel {
+
+/// How often the door was used, for tests and profiles: kernels forward and backward, matrix products,
+/// operations run one by one.
+struct Counters {
+  Index forward = 0, backward = 0, products = 0, single = 0;
+};
+inline Counters& counters() {
+  thread_local constinit Counters c;
+  return c;
+}
+
+namespace detail {
+
+inline constexpr Index tile = 4096;  // elements per call of a kernel, where rows are shorter
+inline constexpr int partial_blocks = 8;
+
+struct TileScratch;
+
+/// What one group call works on, forward or backward.
+struct GroupRun {
+  const StatementInfo* info;
+  Space space;
+  const double* scalar;
+  bool backward = false;
+  int leaf[max_leaves], gradient[max_leaves];  // operand numbers, -1 for none
+  int out = -1, dy = -1, result = -1;
+  std::uint8_t mode[max_leaves] = {};
+  char* kept = nullptr;        // reductions' numbers by row
+  char* row_result = nullptr;  // one result a row, dense: for totals
+  Index row_result_step = 1;
+  Index cols = 0, item_rows = 0, items_along = 0, runs = 0, items_a_run = 0, items = 0, blocks = 1;
+  bool gathers = false;
+  char* partial[partial_blocks][max_leaves] = {};
+
+  int size() const { return static_cast<int>(size_of(info->compute)); }
+
+  void cut(bool cuttable) {
+    const Index run_rows = std::max<Index>(space.run_rows(), 1);
+    bool flat = cuttable || (info->depth == 0 && !info->row_root);
+    cols = flat && space.n > 2 * tile ? tile : std::max<Index>(space.n, 1);
+    items_along = space.n == 0 ? 1 : (space.n + cols - 1) / cols;
+    item_rows = std::min(run_rows, std::max<Index>(1, tile / cols));
+    runs = space.rows / run_rows;
+    items_a_run = (run_rows + item_rows - 1) / item_rows * items_along;
+    items = runs * items_a_run;
+  }
+
+  struct Arrays {
+    const void* leaf[max_leaves];
+    Index leaf_row[max_leaves], leaf_step[max_leaves];
+    void* gradient[max_leaves];
+    Index gradient_row[max_leaves], gradient_step[max_leaves];
+    std::uint8_t mode[max_leaves];
+  };
+  struct Area {
+    Index row, rows, col, cols;
+    char* scratch;
+    Index scratch_used;
+  };
+
+  // Where an operand's part of the area is: in place, or brought into scratch.
+  const void* reach(const Operand& o, Area& a, Index& row_distance, Index& step, bool fill) const {
+    if (o.direct) {
+      row_distance = space.row_distance(o), step = o.step();
+      return o.base + (space.row_offset(o, a.row) + a.col * o.step()) * size();
+    }
+    char* place = a.scratch + a.scratch_used;
+    bool constant = space.inner_rank == 0 || (space.inner_rank == 1 && o.step() == 0);
+    Index width = constant ? 1 : a.cols;
+    a.scratch_used += (a.rows * width * size() + 63) / 64 * 64;
+    row_distance = width, step = constant ? 0 : 1;
+    if (!fill) return place;
+    if (o.record && o.record->generated) generate_area(o, a, place);
+    else transfer(space, o, Transfer::gather, info->compute, place, a.row, a.rows, a.col, width);
+    return place;
+  }
+  void generate_area(const Operand& o, const Area& a, char* place) const {
+    for (Index r = 0; r < a.rows; ++r)
+      tenon::detail::generate(*o.record, (a.row + r) * space.n + a.col, a.cols,
+                              place + r * a.cols * size());
+  }
+
+  Index scratch_bytes(Index height, Index width) const {
+    Index count = gathers ? 2 * info->leaves + 4 : 1;
+    return count * (height * width * size() + 192) + height * (2 * info->reductions + 1) * size() + 128;
+  }
+
+  void run_item(Index item, int block) const {
+    Index run = item / items_a_run, rest = item % items_a_run;
+    Area a;
+    const Index run_rows = std::max<Index>(space.run_rows(), 1);
+    Index first = rest / items_along * item_rows;
+    a.row = run * run_rows + first, a.rows = std::min(item_rows, run_rows - first);
+    a.col = rest % items_along * cols, a.cols = std::min(cols, space.n - a.col);
+    run_area(a, item, block);
+  }
+
+  void run_area(Area& a, Index item, int block) const {
+    a.scratch = static_cast<char*>(
+        scratch<TileScratch>(static_cast<std::size_t>(scratch_bytes(a.rows, a.cols))));
+    a.scratch_used = 0;
+    Arrays t;
+    plain::Block b;
+    b.rows = a.rows, b.n = a.cols, b.scalar = scalar;
+    b.leaf = t.leaf, b.leaf_row = t.leaf_row, b.leaf_step = t.leaf_step;
+    for (int i = 0; i < info->leaves; ++i) {
+      if (leaf[i] < 0) {  // a value that the kernel does not read
+        t.leaf[i] = a.scratch, t.leaf_row[i] = 0, t.leaf_step[i] = 0;
+        continue;
+      }
+      t.leaf[i] = reach(space.operand[leaf[i]], a, t.leaf_row[i], t.leaf_step[i], true);
+    }
+    if (kept) b.kept = kept + a.row * 2 * info->reductions * size();
+    backward ? run_backward(a, t, b, block) : run_forward(a, b, item);
+  }
+
+  void run_forward(Area& a, plain::Block& b, Index item) const {
+    if (row_result) {
+      b.out = row_result + (items_along > 1 ? item : a.row) * size();
+      b.out_row = 1;
+      info->forward(b);
+      return;
+    }
+    const Operand& o = space.operand[out];
+    bool in_place = o.direct && (info->row_root || o.step() == 1 || space.n == 1) &&
+                    o.dtype == info->compute;
+    if (in_place) {
+      b.out = o.base + (space.row_offset(o, a.row) + a.col * o.step()) * size();
+      b.out_row = space.row_distance(o);
+      info->forward(b);
+      return;
+    }
+    Index width = info->row_root ? 1 : a.cols;
+    b.out = a.scratch + a.scratch_used, b.out_row = width;
+    info->forward(b);
+    transfer(space, o, Transfer::scatter, info->compute, b.out, a.row, a.rows, a.col, width);
+  }
+
+  void run_backward(Area& a, Arrays& t, plain::Block& b, int block) const {
+    b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_step, true);
+    if (result >= 0) {
+      Index step;
+      b.y = reach(space.operand[result], a, b.y_row, step, true);
+    }
+    if (info->reductions && !kept) {  // reductions whose numbers backward does not read
+      b.kept = a.scratch + a.scratch_used;
+      Index bytes = a.rows * 2 * info->reductions * size();
+      std::memset(b.kept, 0, static_cast<std::size_t>(bytes));
+      a.scratch_used += (bytes + 63) / 64 * 64;
+    }
+    b.gradient = t.gradient, b.gradient_row = t.gradient_row, b.gradient_step = t.gradient_step;
+    b.gradient_mode = t.mode;
+    for (int i = 0; i < info->leaves; ++i) {
+      t.mode[i] = mode[i];
+      if (!mode[i]) continue;
+      Operand o = space.operand[gradient[i]];
+      if (partial[block][i]) o.base = partial[block][i];
+      if (!o.direct) t.mode[i] = plain::gradient_write;
+      t.gradient[i] = const_cast<void*>(reach(o, a, t.gradient_row[i], t.gradient_step[i], false));
+    }
+    info->backward(b);
+    for (int i = 0; i < info->leaves; ++i) {
+      if (!mode[i] || space.operand[gradient[i]].direct) continue;
+      Operand o = space.operand[gradient[i]];
+      if (partial[block][i]) o.base = partial[block][i];
+      Index width = t.gradient_step[i] ? a.cols : 1;
+      transfer(space, o, mode[i] == plain::gradient_add ? Transfer::add : Transfer::scatter, info->compute, t.gradient[i], a.row, a.rows, a.col, width);
+    }
+  }
+
+  void run_block(Index block) const {
+    Index first = items * block / blocks, last = items * (block + 1) / blocks;
+    for (Index i = first; i < last; ++i) run_item(i, static_cast<int>(block % partial_blocks));
+  }
+
+  void run() {
+    if (items == 0) return;
+    Index threshold = info->cheap ? Threshold::cheap : Threshold::transcendental;
+    bool threads = space.rows * space.n >= threshold && num_threads() > 1;
+    if (blocks == 1 && items == 1) return run_item(0, 0);
+    parallel_for(blocks, threads ? num_threads() : 1, [this](Index block) { run_block(block); });
+  }
+};
+
+/// The iteration space of a group: all leaves broadcast together. `skip`: axes that row leaves do not have.
+inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const Reduction& how) {
+  Extents e;
+  for (int i = 0; i < info.leaves; ++i) {
+    if (info.row_leaves >> i & 1 && !how.keepdims) continue;
+    Broadcast b = broadcast(e, leaf[i].extents());
+    if (!b.mismatch.ok()) fail_broadcast(info.name, e, leaf[i].extents(), b.mismatch);
+    e = b.extents;
+  }
+  return e;
+}
+
+/// The result's extents: reduced axes are dropped, or kept with extent 1.
+inline Extents reduced_extents(const Extents& e, std::uint32_t axes, bool keepdims) {
+  Extents r;
+  for (int i = 0; i < e.rank; ++i) {
+    bool gone = axes >> i & 1;
+    if (gone && !keepdims) continue;
+    r.extent[r.rank++] = gone ? 1 : e.extent[i];
+  }
+  return r;
+}
+
+inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const AnyTensor& t, char* base) {
+  Index dense[max_rank];
+  const Record& r = *t.get();
+  const bool virtual_memory = r.generated || r.valueless;
+  if (virtual_memory) contiguous_strides(r.shape(), dense);
+  int i = s.add(e, skip, r.shape(), virtual_memory ? dense : r.strides);
+  s.operand[i].base = base ? base : static_cast<char*>(r.data);
+  s.operand[i].record = &r;
+  s.operand[i].dtype = r.dtype;
+  return i;
+}
+
+inline void settle_direct(GroupRun& g) {
+  for (int o = 0; o < g.space.operands; ++o) {
+    Operand& p = g.space.operand[o];
+    if (p.dtype != g.info->compute || (p.record && p.record->generated)) p.direct = false;
+    g.gathers |= !p.direct;
+  }
+}
+
+}  // namespace detail
+
+/// Forward: the value of a group. `result` is written when it is defined and fits, else made.
+/// kept: set to the reductions' numbers when `keep`.
+inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
+                        const Reduction& how, AnyTensor& result, Dtype dtype, bool keep, AnyTensor& kept) {
+  using namespace detail;
+  ++counters().forward;
+  const Extents e = group_extents(info, leaf, how);
+  const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
+  GroupRun g;
+  g.info = &info, g.scalar = scalar;
+  for (int i = 0; i < info.leaves; ++i)
+    g.leaf[i] = add_operand(g.space, e, info.row_leaves >> i & 1 ? dropped : 0, leaf[i], nullptr);
+  const Extents shape = info.row_root ? reduced_extents(e, how.axes, how.keepdims) : e;
+  if (!how.total) {
+    if (!result.defined()) result = AnyTensor::empty(dtype, shape);
+    g.out = add_operand(g.space, e, info.row_root ? dropped : 0, result,
+                        static_cast<char*>(result.raw_writable()));
+  }
+  g.space.arrange(e, how.axes);
+  settle_direct(g);
+  bool cuttable = how.total && info.depth == 1 && info.reductions == 1 && !info.row_leaves && !keep;
+  if (cuttable) {
+    g.space = Space{};
+    for (int i = 0; i < info.leaves; ++i) g.leaf[i] = add_operand(g.space, e, 0, leaf[i], nullptr);
+    std::uint32_t all = (1u << e.rank) - 1;
+    g.space.arrange(e, e.rank ? all : how.axes);
+    settle_direct(g);
+  }
+  g.cut(cuttable);
+  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
+  if (keep && info.reductions) {
+    kept = AnyTensor::empty(info.compute, Extents{2, {g.space.rows, 2 * info.reductions}});
+    g.kept = static_cast<char*>(kept.raw_writable());
+  }
+  if (!how.total) return g.run();
+  Index count = g.items_along > 1 ? g.items : g.space.rows;
+  AnyTensor rows = AnyTensor::empty(info.compute, Extents{1, {count}});
+  g.row_result = static_cast<char*>(rows.raw_writable());
+  g.run();
+  double sum = 0;
+  for (Index i = 0; i < count; ++i)
+    sum += info.compute == Dtype::f64 ? static_cast<const double*>(rows.raw())[i]
+                                      : double(static_cast<const float*>(rows.raw())[i]);
+  sum *= how.scale;
+  Extents one = how.keepdims ? reduced_extents(e, ~0u, true) : Extents{};
+  if (!result.defined()) result = AnyTensor::empty(dtype, one);
+  convert(Dtype::f64, &sum, 1, dtype, result.raw_writable(), 1, 1);
+}
+
+/// Backward: gradients of the leaves that call.wanted names, each contiguous in its leaf's extents.
+inline void run_backward(const StatementInfo& info, BackwardCall& call, const Reduction& how) {
+  using namespace detail;
+  ++counters().backward;
+  const AnyTensor* leaf = call.operand;
+  const Extents e = group_extents(info, leaf, how);
+  const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
+  GroupRun g;
+  g.info = &info, g.scalar = call.scalar, g.backward = true;
+  AnyTensor dy = call.dy;
+  if (how.total) {  // every row receives the same dy
+    double x;
+    convert(dy.dtype(), dy.raw(), 1, Dtype::f64, &x, 1, 1);
+    x *= how.scale;
+    dy = AnyTensor::empty(info.compute, Extents{});
+    convert(Dtype::f64, &x, 1, info.compute, dy.raw_writable(), 1, 1);
+  }
+  std::uint32_t reads = info.reads;
+  for (int i = 0; i < info.leaves; ++i) {
+    const std::uint32_t skip = info.row_leaves >> i & 1 ? dropped : 0;
+    g.leaf[i] = g.gradient[i] = -1;
+    if (reads >> i & 1) g.leaf[i] = add_operand(g.space, e, skip, leaf[i], nullptr);
+    if (!(call.wanted >> i & 1)) continue;
+    const Extents own = leaf[i].extents();
+    if (!call.gradient[i].defined()) {
+      call.gradient[i] = AnyTensor::empty(info.compute, own);
+      call.accumulate &= ~(1u << i);
+    }
+    g.gradient[i] = add_operand(g.space, e, skip, call.gradient[i],
+                                static_cast<char*>(call.gradient[i].raw_writable()));
+    g.mode[i] = call.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
+  }
+  const std::uint32_t dy_skip = info.row_root && !how.total ? dropped : 0;
+  g.dy = add_operand(g.space, e, dy_skip, dy, nullptr);
+  if (info.reads_result && call.result)
+    g.result = add_operand(g.space, e, 0, *call.result, nullptr);
+  g.space.arrange(e, how.axes);
+  settle_direct(g);
+  g.cut(false);
+  if (call.kept && call.kept->defined()) g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
+  bool partial = false;
+  for (int i = 0; i < info.leaves; ++i) partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
+  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
+  if (!partial) return g.run();
+  g.blocks = g.space.rows * g.space.n < 64 * 1024 ? 1 : std::min<Index>(g.items, partial_blocks);
+  g.blocks = std::max<Index>(g.blocks, 1);
+  AnyTensor sums[max_leaves];
+  for (int i = 0; i < info.leaves; ++i) {
+    if (!g.mode[i] || !g.space.operand[g.gradient[i]].reduced) continue;
+    const Index bytes = call.gradient[i].size() * g.size();
+    // The first block adds straight into the gradient unless that holds something already.
+    bool into = !(call.accumulate >> i & 1);
+    Index extra = g.blocks - (into ? 1 : 0);
+    if (into) std::memset(call.gradient[i].raw_writable(), 0, static_cast<std::size_t>(bytes));
+    if (extra > 0) {
+      sums[i] = AnyTensor::empty(Dtype::u8, Extents{1, {extra * bytes}});
+      std::memset(sums[i].raw_writable(), 0, static_cast<std::size_t>(extra * bytes));
+    }
+    for (Index k = 0; k < g.blocks; ++k)
+      g.partial[k][i] = into && k == 0
+                            ? static_cast<char*>(call.gradient[i].raw_writable())
+                            : static_cast<char*>(sums[i].raw_writable()) + (k - (into ? 1 : 0)) * bytes;
+    g.mode[i] = plain::gradient_add;
+  }
+  g.run();
+  auto add = [&](char* to, const char* from, Index n) {
+    if (info.compute == Dtype::f64)
+      for (Index k = 0; k < n; ++k)
+        reinterpret_cast<double*>(to)[k] += reinterpret_cast<const double*>(from)[k];
+    else
+      for (Index k = 0; k < n; ++k)
+        reinterpret_cast<float*>(to)[k] += reinterpret_cast<const float*>(from)[k];
+  };
+  for (int i = 0; i < info.leaves; ++i) {
+    if (!g.mode[i] || !g.space.operand[g.gradient[i]].reduced) continue;
+    const Index n = call.gradient[i].size();
+    for (Index half = 1; half < g.blocks; half *= 2)  // a balanced tree over the blocks
+      for (Index k = 0; k + half < g.blocks; k += 2 * half)
+        add(g.partial[k][i], g.partial[k + half][i], n);
+    char* whole = static_cast<char*>(call.gradient[i].raw_writable());
+    if (g.partial[0][i] != whole) add(whole, g.partial[0][i], n);
+  }
+}
+
+}  // namespace tenon::kernel

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// What passes through the door: a statement, the constant that describes its structure, and who records it.
+#pragma once
+#include <tenon/kernel/block.hpp>
+#include <tenon/tensor/any_tensor.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+inline constexpr int max_leaves = 24;
+
+/// Integers and numbers that belong to one call of an operation: axes, extents, slices, probabilities.
+struct Attributes {
+  int integers = 0, numbers = 0;
+  Index integer[3 * max_rank + 2] = {};
+  double number[4] = {};
+  Attributes() = default;
+  void push(Index i) { integer[integers++] = i; }
+  void push_number(double x) { number[numbers++] = x; }
+};
+
+struct StatementInfo;
+struct OpInfo;
+
+/// One operation of a group: nodes are numbered leaves first, then scalars, then operations.
+struct StatementNode {
+  const OpInfo* op;
+  std::uint8_t operand[3];
+};
+
+/// What one gradient call works on. gradient[i] is set, or added to where `accumulate` has bit i, for every
+/// operand i that `wanted` names.
+struct BackwardCall {
+  const StatementInfo* info;
+  const AnyTensor* operand;
+  int operands;
+  const double* scalar;
+  const Attributes* attributes;
+  const AnyTensor* result;  ///< defined where info->reads_result
+  const AnyTensor* kept;
+  AnyTensor dy;
+  std::uint32_t wanted, accumulate;
+  AnyTensor* gradient;
+};
+
+/// One per structure of statement, a constant of the program. Groups have nodes and kernels; operations that do
+/// not fuse have `function_backward` alone.
+struct StatementInfo {
+  const char* name = "";
+  Dtype compute = Dtype::f32;
+  std::uint8_t leaves = 0, scalars = 0, reductions = 0, depth = 0;
+  bool row_root = false;       ///< the result has one element a row
+  bool cheap = true;           ///< no exp, tanh, ...
+  bool product = false;        ///< leaf 0 is a matrix product of the last two operands
+  bool keeps_product = false;  ///< its backward needs the product's value
+  bool reads_result = false;
+  bool checks_index = false;   ///< a row leaf is an index into the row
+  std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
+  std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
+  const StatementNode* nodes = nullptr;
+  int node_count = 0;
+  plain::Kernel forward = nullptr, backward = nullptr;
+  void (*function_backward)(BackwardCall&) = nullptr;
+};
+
+/// How a group's rows lie in its iteration space, and what is done with one result a row.
+struct Reduction {
+  std::uint32_t axes = 0;  ///< bit i: axis i of the iteration space is reduced
+  bool keepdims = false;
+  bool total = false;  ///< the results of all rows are added up, times `scale`
+  double scale = 1;
+};
+
+/// One call through the door.
+struct Statement {
+  const StatementInfo* info;
+  const AnyTensor* operand;
+  int operands;
+  const double* scalar = nullptr;
+  const Attributes* attributes = nullptr;
+  const AnyTensor* result = nullptr;
+  int results = 1;
+  AnyTensor kept = {};  ///< numbers of the reductions, or the product's value
+};
+
+/// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it sees.
+class Recorder {
+ public:
+  virtual void record(const Statement& statement) = 0;
+  std::uint64_t serial() const { return serial_; }
+  Recorder* outer() const { return outer_; }
+
+ protected:
+  Recorder() : serial_(detail::fresh_id()), outer_(ambient().recorder) { ambient().recorder = this; }
+  ~Recorder() { leave(); }
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+  /// Stops recording; scopes may end in any order.
+  void leave() {
+    if (left_) return;
+    left_ = true;
+    Ambient& a = ambient();
+    if (a.recorder == this) {
+      a.recorder = outer_;
+      return;
+    }
+    for (Recorder* r = a.recorder; r; r = r->outer_)
+      if (r->outer_ == this) r->outer_ = outer_;
+  }
+
+ private:
+  std::uint64_t serial_;
+  Recorder* outer_;
+  bool left_ = false;
+};
+
+/// What an expression remembers of its birth: the recorder's serial number, 0 for none or paused.
+struct Context {
+  std::uint64_t serial = 0;
+  static Context current() {
+    const Ambient& a = ambient();
+    return {a.recorder && !a.paused ? a.recorder->serial() : 0};
+  }
+  bool operator==(const Context&) const = default;
+  /// The recorder, if it is still active.
+  Recorder* recorder() const {
+    if (!serial) return nullptr;
+    for (Recorder* r = ambient().recorder; r; r = r->outer())
+      if (r->serial() == serial) return r;
+    return nullptr;
+  }
+};
+
+}  // namespace tenon

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copying elements between tensors of one shape: any strides, any dtypes.
+#pragma once
+#include <tenon/core/random.hpp>
+#include <tenon/tensor/any_tensor.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+namespace detail {
+
+/// Elements of a strided source to a strided target, both with the given extents.
+inline void copy_strided(const Extents& e, Dtype from, const void* source, const Index* source_strides,
+                         Dtype to, void* target, const Index* target_strides) {
+  if (e.size() == 0) return;
+  const Index from_bytes = static_cast<Index>(size_of(from)), to_bytes = static_cast<Index>(size_of(to));
+  const int last = e.rank - 1;
+  // The contiguous inner run is as long as both sides allow.
+  Index n = last < 0 ? 1 : e.extent[last];
+  const Index ss = last < 0 ? 1 : source_strides[last], ts = last < 0 ? 1 : target_strides[last];
+  int outer = last;
+  while (outer > 0 && source_strides[outer - 1] == ss * n && target_strides[outer - 1] == ts * n)
+    n *= e.extent[--outer];
+  Index at[max_rank] = {};
+  const char* s = static_cast<const char*>(source);
+  char* t = static_cast<char*>(target);
+  for (;;) {
+    convert(from, s, ss, to, t, ts, n);
+    int i = outer - 1;
+    for (; i >= 0; --i) {
+      s += source_strides[i] * from_bytes, t += target_strides[i] * to_bytes;
+      if (++at[i] < e.extent[i]) break;
+      s -= at[i] * source_strides[i] * from_bytes, t -= at[i] * target_strides[i] * to_bytes;
+      at[i] = 0;
+    }
+    if (i < 0) return;
+  }
+}
+
+/// The random key that a generated record carries in place of strides.
+struct GeneratedKey {
+  std::uint64_t seed, position;
+  std::uint32_t shard, call;
+};
+inline RandomKey random_key(const Record& r) {
+  GeneratedKey k;
+  std::memcpy(&k, r.strides, sizeof k);
+  return RandomKey{k.seed, k.position, k.shard, k.call};
+}
+
+/// Uniform numbers first .. first + n - 1 of a generated record, as f32 or f64.
+inline void generate(const Record& r, Index first, Index n, void* target) {
+  if (r.dtype == Dtype::f64)
+    fill_uniform(random_key(r), first, n, static_cast<double*>(target), 0.0, 1.0);
+  else
+    fill_uniform(random_key(r), first, n, static_cast<float*>(target), 0.0f, 1.0f);
+}
+
+/// Writes the elements of `source` in logical order to contiguous memory of dtype `to`.
+inline void copy_out(const Record& source, Dtype to, void* target) {
+  const Extents e = source.shape();
+  if (source.valueless) fail(Error::tape, "copy: only the extents of this value were kept");
+  if (source.generated && to == source.dtype) return generate(source, 0, e.size(), target);
+  if (source.generated) {
+    AnyTensor full = AnyTensor::empty(source.dtype, e);
+    generate(source, 0, e.size(), full.raw_writable());
+    return copy_out(*full.get(), to, target);
+  }
+  Index strides[max_rank];
+  contiguous_strides(e, strides);
+  copy_strided(e, source.dtype, source.data, source.strides, to, target, strides);
+}
+
+}  // namespace detail
+
+inline Record* AnyTensor::copy_record() const {
+  AnyTensor fresh = empty(r_->dtype, r_->shape());
+  detail::copy_out(*r_, r_->dtype, fresh.r_->data);
+  Record* r = fresh.r_;
+  fresh.r_ = nullptr;
+  return r;
+}
+
+inline AnyTensor AnyTensor::to_contiguous() const {
+  record("to_contiguous");
+  return contiguous() ? *this : own(copy_record());
+}
+
+inline AnyTensor AnyTensor::to(Dtype dtype) const {
+  if (record("to").dtype == dtype) return *this;
+  AnyTensor fresh = empty(dtype, r_->shape());
+  detail::copy_out(*r_, dtype, fresh.r_->data);
+  return fresh;
+}
+
+}  // namespace tenon

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a tensor handle points to: a counted record (id, dtype, extents, strides) over a counted buffer.
+#pragma once
+#include <tenon/core/ambient.hpp>
+#include <tenon/core/dtype.hpp>
+#include <tenon/memory/allocator.hpp>
+#include <tenon/memory/device.hpp>
+#include <tenon/shape/broadcast.hpp>
+
+#include <cstring>
+
+namespace tenon::inline TENON_ISA {
+
+/// Memory shared by records. Its own blocks hold the elements behind this header and 64 readable bytes after
+/// them, so kernels may load whole registers past the end; adopted memory has no such margin.
+struct alignas(64) Buffer {
+  std::atomic<std::uint32_t> references{1};
+  Device device;
+  bool adopted = false;  ///< memory of somebody else: read only, released by `release(context)`
+  void* data = nullptr;
+  std::size_t bytes = 0;
+  void (*release)(void* context) = nullptr;
+  void* context = nullptr;
+
+  static constexpr std::size_t margin = 64;
+  static Buffer* create(std::size_t bytes) {
+    auto* b = new (memory::allocate(sizeof(Buffer) + bytes + margin)) Buffer;
+    b->data = b + 1;
+    b->bytes = bytes;
+    return b;
+  }
+  static Buffer* adopt(const void* data, std::size_t bytes, void (*release)(void*), void* context) {
+    auto* b = new (memory::allocate(sizeof(Buffer))) Buffer;
+    b->adopted = true;
+    b->data = const_cast<void*>(data);
+    b->bytes = bytes;
+    b->release = release;
+    b->context = context;
+    return b;
+  }
+  void drop() noexcept {
+    if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (release) release(context);
+    memory::deallocate(this, adopted ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
+  }
+};
+static_assert(sizeof(Buffer) == 64);
+
+/// The counter of uniform random numbers that a generated record stands for.
+struct RandomKey;
+
+/// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of its own.
+struct Record {
+  std::atomic<std::uint32_t> references{1};
+  Dtype dtype = Dtype::f32;
+  std::uint8_t rank = 0;
+  bool generated = false;    ///< no memory: uniform numbers made from `strides` read as a RandomKey
+  bool valueless = false;    ///< extents only: the tape kept no value
+  std::uint32_t writers = 0; ///< live scoped writers
+  std::uint64_t id = 0;
+  Buffer* buffer = nullptr;
+  void* data = nullptr;
+  Index extents[max_rank];
+  Index strides[max_rank];  ///< elements
+
+  static Record* create() { return new (memory::allocate(sizeof(Record))) Record; }
+  void drop() noexcept {
+    if (references.load(std::memory_order_acquire) != 1 &&
+        references.fetch_sub(1, std::memory_order_acq_rel) != 1)
+      return;
+    if (buffer) buffer->drop();
+    memory::deallocate(this, sizeof(Record));
+  }
+  Index size() const {
+    Index n = 1;
+    for (int i = 0; i < rank; ++i) n *= extents[i];
+    return n;
+  }
+  Extents shape() const {
+    Extents e;
+    e.rank = rank;
+    for (int i = 0; i < rank; ++i) e.extent[i] = extents[i];
+    return e;
+  }
+  bool contiguous() const {
+    Index step = 1;
+    for (int i = rank - 1; i >= 0; --i) {
+      if (extents[i] != 1 && strides[i] != step) return false;
+      step *= extents[i];
+    }
+    return true;
+  }
+  /// Whether whole registers may be loaded past the last element.
+  bool padded() const { return buffer && !buffer->adopted; }
+};
+
+}  // namespace tenon

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# alone.sh JOBS COMPILER FLAG...: every header compiles when it is included first, and included twice.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+jobs=$1
+shift
+export compiler_and_flags="$*"
+check() {
+  printf '#include <%s>\n#include <%s>\n' "$1" "$1" |
+    $compiler_and_flags -fsyntax-only -x c++ - || { echo "does not compile alone: $1"; return 1; }
+}
+export -f check
+cd "$root/include"
+find tenon -name '*.hpp' | LC_ALL=C sort | xargs -P "$jobs" -I{} bash -c 'check {}'
+echo "$(find tenon -name '*.hpp' | wc -l) headers compile alone and twice"
