@@ -7,8 +7,11 @@ jobs=$1
 shift
 export compiler_and_flags="$*"
 check() {
-  printf '#include <%s>\n#include <%s>\n' "$1" "$1" |
-    $compiler_and_flags -fsyntax-only -x c++ - || { echo "does not compile alone: $1"; return 1; }
+  local out
+  out=$(printf '#include <%s>\n#include <%s>\n' "$1" "$1" | $compiler_and_flags -fsyntax-only -x c++ - 2>&1) && return 0
+  echo "does not compile alone: $1"
+  grep -m 3 -A 2 'error:' <<<"$out" || head -n 10 <<<"$out"
+  return 1
 }
 export -f check
 cd "$root/include"

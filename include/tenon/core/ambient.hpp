@@ -15,6 +15,7 @@ enum class Mode : std::uint8_t { automatic, training, evaluation };
 
 struct Ambient {
   Recorder* recorder = nullptr;  ///< the innermost active one
+  std::uint64_t serial = 0;      ///< its serial number, 0 without one
   int paused = 0;                ///< depth of Paused scopes
   Mode mode = Mode::automatic;   ///< automatic: training while a recorder is active
   std::uint64_t seed = 0, position = 0;
@@ -69,6 +70,16 @@ inline std::uint64_t fresh_id() {
   return next++;
 }
 }  // namespace detail
+
+/// What an expression remembers of its birth: the recorder's serial number, 0 for none or paused.
+struct Context {
+  std::uint64_t serial = 0;
+  static Context current() {
+    const Ambient& a = ambient();
+    return {a.paused ? 0 : a.serial};
+  }
+  bool operator==(const Context&) const = default;
+};
 
 /// Whether layers such as dropout behave as in training: while a recorder is active, unless a scope says
 /// otherwise.

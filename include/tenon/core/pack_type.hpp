@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// N numbers in one SIMD register, with the compiler's own vector arithmetic. Functions: core/pack.hpp.
+// N numbers in one SIMD register, with the compiler's vector arithmetic. Functions: core/pack.hpp.
 #pragma once
 #include <tenon/core/config.hpp>
 #include <tenon/core/scalar.hpp>
@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace tenon::inline TENON_ISA::scalar {
 
@@ -17,6 +20,62 @@ inline constexpr int lanes = TENON_REGISTER_BYTES / static_cast<int>(sizeof(T));
 /// The signed integer as wide as T.
 template <class T>
 using IntOf = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+
+namespace detail {
+// nvcc's device pass reads host code but generates none, and rejects vectors in whatever is shared by host
+// and device. There, and only there, one number stands for the vector.
+#if defined(__CUDA_ARCH__)
+template <class T, int N>
+struct Native {
+  using type = T;
+};
+template <class To, class V>
+TENON_INLINE To convert_lanes(V v) {
+  return static_cast<To>(v);
+}
+template <class V, class T>
+TENON_INLINE T& lane_of(V& v, int, T) {
+  return v;
+}
+template <class V, class... T>
+TENON_INLINE V from_lanes(T...) {
+  return V();
+}
+#else
+template <class T, int N>
+struct Native {
+  using type [[gnu::vector_size(N * sizeof(T))]] = T;
+};
+#endif
+
+/// Whether one of the bytes at p, a register or more or less of them, is not 0.
+template <std::size_t bytes>
+TENON_INLINE bool any_bit(const void* p) {
+#if TENON_REGISTER_BYTES >= 64
+  if constexpr (bytes == 64) {
+    __m512i x = _mm512_loadu_si512(p);
+    return _mm512_test_epi32_mask(x, x) != 0;
+  } else
+#endif
+#if TENON_REGISTER_BYTES >= 32
+      if constexpr (bytes == 32) {
+    __m256i x = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+    return _mm256_testz_si256(x, x) == 0;
+  } else
+#endif
+#if defined(__SSE2__)
+      if constexpr (bytes == 16) {
+    return _mm_movemask_epi8(_mm_loadu_si128(static_cast<const __m128i*>(p))) != 0;
+  } else
+#endif
+  {
+    std::int32_t word[bytes / 4], answer = 0;
+    __builtin_memcpy(word, p, bytes);
+    for (std::size_t i = 0; i < bytes / 4; ++i) answer |= word[i];
+    return answer != 0;
+  }
+}
+}  // namespace detail
 
 /// N yes/no answers, each as wide as the integer I: 0 or -1.
 template <class I, int N>
@@ -32,18 +91,13 @@ struct Mask {
   friend TENON_INLINE constexpr Mask operator!(Mask a) { return {~a.v}; }
 
   /// Whether one lane says yes.
-  friend TENON_INLINE bool any(Mask a) {
-    I word[N], answer = 0;
-    __builtin_memcpy(word, &a.v, sizeof(word));
-    for (int i = 0; i < N; ++i) answer |= word[i];
-    return answer != 0;
-  }
+  friend TENON_INLINE bool any(Mask a) { return detail::any_bit<sizeof(a)>(&a.v); }
   /// Whether every lane says yes.
   friend TENON_INLINE bool all(Mask a) { return !any(!a); }
 };
 
-/// N lanes of T (float, double, int32, int64), N a power of two. Its one member is a native vector: a
-/// struct with an array in it would travel through memory in halves.
+/// N lanes of T (float, double, int32, int64), N a power of two. Its one member is a native vector:
+/// a struct with an array in it would travel through memory in halves.
 template <class T, int N>
 struct Pack {
   static_assert(N > 0 && (N & (N - 1)) == 0, "tenon: a Pack has a power of two lanes");
@@ -154,7 +208,8 @@ struct Pack {
   }
 
  private:
-  // Not constexpr: nvcc cannot write a constant vector down. x - 0, because 0 + x would lose -0's sign.
+  // Not constexpr: nvcc cannot write a constant vector down.
+  // x - 0, because 0 + x would lose the sign of -0.
   static TENON_INLINE Vector splat(T x) { return x - Vector{}; }
   template <int... I>
   static TENON_INLINE Pack iota(std::integer_sequence<int, I...>) {

@@ -8,7 +8,8 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(_OPENMP) && defined(__SANITIZE_THREAD__)
+#include <mutex>
 extern "C" void __tsan_acquire(void*);
 extern "C" void __tsan_release(void*);
 #endif
@@ -23,7 +24,9 @@ inline std::atomic<int>& thread_limit() {
 }  // namespace detail
 
 /// The most threads one operation may use; 0 asks for OpenMP's own number. Without OpenMP there is one.
-inline void set_num_threads(int threads) { detail::thread_limit().store(threads < 0 ? 0 : threads); }
+inline void set_num_threads(int threads) {
+  detail::thread_limit().store(threads < 0 ? 0 : threads);
+}
 
 inline int num_threads() {
 #if defined(_OPENMP)
@@ -36,10 +39,41 @@ inline int num_threads() {
 
 /// Work below these sizes stays on one thread: an OpenMP region costs about a microsecond.
 struct Threshold {
-  static constexpr Index transcendental = 16 * 1024;  ///< elements of a statement that calls exp, tanh, ...
-  static constexpr Index cheap = 64 * 1024;           ///< elements of one that does not
-  static constexpr double flops = 4e6;                ///< of a matrix product
+  static constexpr Index transcendental =
+      16 * 1024;                             ///< elements of a statement that calls exp, tanh, ...
+  static constexpr Index cheap = 64 * 1024;  ///< elements of one that does not
+  static constexpr double flops = 4e6;       ///< of a matrix product
 };
+
+#if defined(_OPENMP) && defined(__SANITIZE_THREAD__)
+namespace detail {
+// g++'s OpenMP runtime is not instrumented: tell the thread sanitizer what the region orders. What
+// the compiler hands to the region is written after the release and would be reported, so the
+// region reads everything from one static struct, and regions of several callers take turns.
+inline void sanitized_blocks(Index blocks, int threads, void (*run)(const void*, Index),
+                             const void* context) {
+  struct Region {
+    Index blocks;
+    void (*run)(const void*, Index);
+    const void* context;
+  };
+  static Region region;
+  static std::mutex turn;
+  static int fork_point, join_point;
+  std::lock_guard<std::mutex> lock(turn);
+  region = {blocks, run, context};
+  __tsan_release(&fork_point);
+#pragma omp parallel num_threads(threads)
+  {
+    __tsan_acquire(&fork_point);
+#pragma omp for schedule(static) nowait
+    for (Index block = 0; block < region.blocks; ++block) region.run(region.context, block);
+    __tsan_release(&join_point);
+  }
+  __tsan_acquire(&join_point);
+}
+}  // namespace detail
+#endif
 
 /// Calls run(context, block) for block = 0 .. blocks - 1 on up to `threads` threads. run must not throw.
 inline void parallel_blocks(Index blocks, int threads, void (*run)(const void*, Index),
@@ -47,26 +81,12 @@ inline void parallel_blocks(Index blocks, int threads, void (*run)(const void*, 
 #if defined(_OPENMP)
   if (threads > 1 && blocks > 1 && !omp_in_parallel()) {
     if (threads > blocks) threads = static_cast<int>(blocks);
-    // g++'s OpenMP runtime is not instrumented: tell the thread sanitizer what the region orders.
-    static int fork_point, join_point;
 #if defined(__SANITIZE_THREAD__)
-    __tsan_release(&fork_point);
+    detail::sanitized_blocks(blocks, threads, run, context);
+#else
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (Index block = 0; block < blocks; ++block) run(context, block);
 #endif
-#pragma omp parallel num_threads(threads)
-    {
-#if defined(__SANITIZE_THREAD__)
-      __tsan_acquire(&fork_point);
-#endif
-#pragma omp for schedule(static) nowait
-      for (Index block = 0; block < blocks; ++block) run(context, block);
-#if defined(__SANITIZE_THREAD__)
-      __tsan_release(&join_point);
-#endif
-    }
-#if defined(__SANITIZE_THREAD__)
-    __tsan_acquire(&join_point);
-#endif
-    (void)fork_point, (void)join_point;
     return;
   }
 #endif

@@ -7,9 +7,9 @@
 #include <limits>
 #include <type_traits>
 
-/// Primitives of every kind of value: operations (op/) call only these, + - * / and comparisons. Each
-/// kind (plain numbers here, Pack, Dual, Probe, ...) brings its own set, found by argument-dependent
-/// lookup.
+/// Primitives of every kind of value: operations (op/) call only these, + - * / and comparisons.
+/// Each kind (plain numbers here, Pack, Dual, Probe, ...) brings its own set, found by
+/// argument-dependent lookup.
 namespace tenon::inline TENON_ISA::scalar {
 
 /// float and double.
@@ -107,23 +107,23 @@ TENON_FN T abs(T x) {
 template <Number T>
 TENON_FN T floor(T x) {
   if constexpr (std::is_floating_point_v<T>) return std::floor(x);
-  return x;
+  else return x;
 }
 template <Number T>
 TENON_FN T ceil(T x) {
   if constexpr (std::is_floating_point_v<T>) return std::ceil(x);
-  return x;
+  else return x;
 }
 template <Number T>
 TENON_FN T trunc(T x) {
   if constexpr (std::is_floating_point_v<T>) return std::trunc(x);
-  return x;
+  else return x;
 }
 /// Halves go to the even neighbour.
 template <Number T>
 TENON_FN T round(T x) {
   if constexpr (std::is_floating_point_v<T>) return std::rint(x);
-  return x;
+  else return x;
 }
 
 /// The larger and the smaller; NaN if either is NaN, as NumPy's maximum and minimum.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two kinds of value that answer questions about an operation: its tangent, and what its backward reads.
+// Two kinds of value that question an operation: for its tangent, and for what its backward reads.
 #pragma once
 #include <tenon/core/scalar.hpp>
 
 namespace tenon::inline TENON_ISA::scalar {
 
-/// A value and its derivative along one direction (forward mode). V: a number, a Pack, a Dual again.
+/// A value and its derivative along one direction (forward mode). V: a number, Pack or Dual.
 /// An operation run on Duals gives its result and the jvp. Comparisons compare the values.
 /// Source: Wengert, A simple automatic derivative evaluation program, 1964.
 template <class V>

@@ -7,6 +7,14 @@
 
 namespace tenon::inline TENON_ISA {
 
+/// What an operation's backward works on. Values that it does not read may be missing.
+struct OpCall {
+  AnyTensor operand[3];
+  AnyTensor y, dy;
+  Extents row;         ///< reductions: extents of the first operand
+  std::uint32_t axes;  ///< reductions: the axes reduced, counted in `row`
+};
+
 /// One operation computing in one type.
 struct OpInfo {
   const char* name;
@@ -14,22 +22,27 @@ struct OpInfo {
   bool reduction, differentiable, boolean;
   std::uint32_t reads;          ///< bits of op::Probe: what backward reads
   const StatementInfo* single;  ///< the statement that is this operation alone
-  /// Gradients by operations on whole tensors: gradient[i] for each operand that `wanted` names, in the extents
-  /// of the result (element-wise) or of the operand (reductions, which use n and index).
-  void (*backward)(const AnyTensor* operand, const AnyTensor& y, const AnyTensor& dy, double n,
-                   std::uint32_t wanted, AnyTensor* gradient);
+  /// Gradients by operations on whole tensors, each of extents that broadcast to the operand's or result's.
+  void (*backward)(const OpCall& call, AnyTensor* gradient);
+};
+
+/// The operations that the interpreter itself needs.
+struct BasicOps {
+  const OpInfo *add, *multiply, *sum;
 };
 
 namespace detail {
 
 template <class Op, class T>
-void backward_any(const AnyTensor*, const AnyTensor&, const AnyTensor&, double, std::uint32_t,
-                  AnyTensor*);
+void backward_any(const OpCall& call, AnyTensor* gradient);  // kernel/any.hpp
 
 template <class Op>
 constexpr std::uint32_t reads_of() {
   if constexpr (requires { Op::differentiable; }) return op::backward_reads<Op>;
-  else return 0;
+  else if constexpr (std::is_same_v<Op, op::Sum> || std::is_same_v<Op, op::Mean> ||
+                     std::is_same_v<Op, op::Peak>)
+    return 0;
+  else return op::Probe::a | op::Probe::b | op::Probe::y;
 }
 template <class Op>
 constexpr bool boolean_of() {
@@ -72,8 +85,6 @@ struct GroupFacts {
   static constexpr std::uint32_t needed(bool from_result) {
     constexpr auto& p = G::plan;
     bool need[G::nodes] = {};
-    constexpr std::uint32_t names[] = {reads_of<expr::OpAt<(G::words[0] & 255)>>(), 0};
-    (void)names;
     mark(need, std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>{});
     if (from_result) need[G::nodes - 1] = false;
     for (int i = G::nodes - 1; i >= G::leaves + G::scalars; --i) {
@@ -85,21 +96,17 @@ struct GroupFacts {
     return mask;
   }
   template <int... K>
-  static constexpr void mark(bool* need, std::integer_sequence<int, K...>) {
+  static constexpr void mark([[maybe_unused]] bool* need, std::integer_sequence<int, K...>) {
     (mark_one<expr::OpAt<(G::words[K] & 255)>>(need, G::leaves + G::scalars + K), ...);
   }
   template <class Op>
-  static constexpr void mark_one(bool* need, int i) {
+  static constexpr void mark_one([[maybe_unused]] bool* need, int i) {
     constexpr auto& p = G::plan;
     if (!p.grad[i]) return;
-    if constexpr (requires { Op::differentiable; }) {
-      constexpr std::uint32_t r = op::backward_reads<Op>;
-      for (int s = 0; s < Op::arity; ++s)
-        if (r >> s & 1) need[p.operand[i][s]] = true;
-      if (r & op::Probe::y) need[i] = true;
-    } else if constexpr (!std::is_same_v<Op, op::Sum> && !std::is_same_v<Op, op::Mean>) {
-      for (int s = 0; s < Op::arity; ++s) need[p.operand[i][s]] = true;
-    }
+    constexpr std::uint32_t r = reads_of<Op>();
+    for (int s = 0; s < Op::arity; ++s)
+      if (r >> s & 1) need[p.operand[i][s]] = true;
+    if (r & op::Probe::y) need[i] = true;
   }
 };
 
@@ -115,7 +122,13 @@ struct GroupConstants<G, T, Product, std::integer_sequence<int, K...>> {
       StatementNode{nullptr, {0, 0, 0}}};
 };
 
-template <class G, class T, bool Product, bool Backward>
+template <class T>
+struct Basics;
+struct NoProducts;
+template <class G, class T, class Products = NoProducts, bool Backward = true>
+struct InfoOf;
+
+template <class G, class T, bool Product, bool Backward, class Products>
 constexpr StatementInfo make_info() {
   using Constants =
       GroupConstants<G, T, Product,
@@ -124,6 +137,7 @@ constexpr StatementInfo make_info() {
   constexpr std::uint32_t from_result = GroupFacts<G>::needed(true), all = GroupFacts<G>::needed(false);
   constexpr bool keeps = Product && (from_result & 1);
   s.compute = dtype_of<T>;
+  s.basics = &Basics<T>::table;
   s.leaves = G::leaves, s.scalars = G::scalars;
   s.reductions = static_cast<std::uint8_t>(G::plan.reductions);
   s.depth = static_cast<std::uint8_t>(G::plan.depth_max);
@@ -137,19 +151,34 @@ constexpr StatementInfo make_info() {
     s.checks_index |= G::plan.op[i] == expr::reduction_number<op::Pick>;
   s.nodes = Constants::nodes;
   s.node_count = G::nodes - G::leaves - G::scalars;
-  s.name = s.node_count ? Constants::nodes[s.node_count - 1].op->name : "matmul";
-  s.forward = kernel::RowKernel<G, T>::forward;
+  if constexpr (G::nodes > G::leaves + G::scalars)
+    s.name = G::template Op<G::nodes - 1>::name;
+  else
+    s.name = Product ? "matmul" : "copy";
+  if constexpr (!Product || G::nodes > 1) s.forward = kernel::RowKernel<G, T>::forward;
+  if constexpr (Product) {
+    s.product_forward = Products::template forward<T>;
+    s.product_backward = Products::template backward<T>;
+    s.product_alone = &InfoOf<expr::Group<1, 0, 0>, T, Products, true>::info;
+  }
 #if !defined(TENON_NO_BACKWARD)
-  if constexpr (Backward && std::is_floating_point_v<T>)
+  if constexpr (Backward && std::is_floating_point_v<T> && (!Product || G::nodes > 1))
     s.backward = kernel::RowKernel<G, T, Product && !keeps>::backward;
 #endif
   return s;
 }
 
-/// One constant per structure and type.
-template <class G, class T, bool Product = false, bool Backward = true>
+/// One constant per structure and type. Products: who multiplies, kernel/product.hpp's functions.
+template <class G, class T, class Products, bool Backward>
 struct InfoOf {
-  static constexpr StatementInfo info = make_info<G, T, Product, Backward>();
+  static constexpr StatementInfo info =
+      make_info<G, T, !std::is_same_v<Products, NoProducts>, Backward, Products>();
+};
+
+template <class T>
+struct Basics {
+  static constexpr BasicOps table = {&OpOf<op::Add, T>::info, &OpOf<op::Multiply, T>::info,
+                                     &OpOf<op::Sum, T>::info};
 };
 
 template <class Op, class T>
@@ -160,7 +189,7 @@ constexpr OpInfo OpOf<Op, T>::info = {
     expr::op_traits<Op>().differentiable,
     boolean_of<Op>(),
     reads_of<Op>(),
-    &InfoOf<typename SingleGroup<Op>::type, T, false, false>::info,
+    &InfoOf<typename SingleGroup<Op>::type, T, NoProducts, false>::info,
     backward_any<Op, T>};
 
 }  // namespace detail

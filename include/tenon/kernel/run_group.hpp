@@ -195,10 +195,10 @@ struct GroupRun {
 };
 
 /// The iteration space of a group: all leaves broadcast together. `skip`: axes that row leaves do not have.
-inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const Reduction& how) {
+inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
   Extents e;
   for (int i = 0; i < info.leaves; ++i) {
-    if (info.row_leaves >> i & 1 && !how.keepdims) continue;
+    if (how.dropped_leaves >> i & 1) continue;
     Broadcast b = broadcast(e, leaf[i].extents());
     if (!b.mismatch.ok()) fail_broadcast(info.name, e, leaf[i].extents(), b.mismatch);
     e = b.extents;
@@ -242,7 +242,7 @@ inline void settle_direct(GroupRun& g) {
 /// Forward: the value of a group. `result` is written when it is defined and fits, else made.
 /// kept: set to the reductions' numbers when `keep`.
 inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
-                        const Reduction& how, AnyTensor& result, Dtype dtype, bool keep, AnyTensor& kept) {
+                        const GroupCall& how, AnyTensor& result, Dtype dtype, bool keep, AnyTensor& kept) {
   using namespace detail;
   ++counters().forward;
   const Extents e = group_extents(info, leaf, how);
@@ -250,16 +250,16 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   GroupRun g;
   g.info = &info, g.scalar = scalar;
   for (int i = 0; i < info.leaves; ++i)
-    g.leaf[i] = add_operand(g.space, e, info.row_leaves >> i & 1 ? dropped : 0, leaf[i], nullptr);
+    g.leaf[i] = add_operand(g.space, e, how.dropped_leaves >> i & 1 ? how.axes : 0, leaf[i], nullptr);
   const Extents shape = info.row_root ? reduced_extents(e, how.axes, how.keepdims) : e;
-  if (!how.total) {
+  if (how.total == Total::none) {
     if (!result.defined()) result = AnyTensor::empty(dtype, shape);
     g.out = add_operand(g.space, e, info.row_root ? dropped : 0, result,
                         static_cast<char*>(result.raw_writable()));
   }
   g.space.arrange(e, how.axes);
   settle_direct(g);
-  bool cuttable = how.total && info.depth == 1 && info.reductions == 1 && !info.row_leaves && !keep;
+  bool cuttable = how.total != Total::none && info.depth == 1 && info.reductions == 1 && !info.row_leaves && !keep;
   if (cuttable) {
     g.space = Space{};
     for (int i = 0; i < info.leaves; ++i) g.leaf[i] = add_operand(g.space, e, 0, leaf[i], nullptr);
@@ -273,7 +273,7 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
     kept = AnyTensor::empty(info.compute, Extents{2, {g.space.rows, 2 * info.reductions}});
     g.kept = static_cast<char*>(kept.raw_writable());
   }
-  if (!how.total) return g.run();
+  if (how.total == Total::none) return g.run();
   Index count = g.items_along > 1 ? g.items : g.space.rows;
   AnyTensor rows = AnyTensor::empty(info.compute, Extents{1, {count}});
   g.row_result = static_cast<char*>(rows.raw_writable());
@@ -289,7 +289,7 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
 }
 
 /// Backward: gradients of the leaves that call.wanted names, each contiguous in its leaf's extents.
-inline void run_backward(const StatementInfo& info, BackwardCall& call, const Reduction& how) {
+inline void run_backward(const StatementInfo& info, BackwardCall& call, const GroupCall& how) {
   using namespace detail;
   ++counters().backward;
   const AnyTensor* leaf = call.operand;
@@ -298,7 +298,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Re
   GroupRun g;
   g.info = &info, g.scalar = call.scalar, g.backward = true;
   AnyTensor dy = call.dy;
-  if (how.total) {  // every row receives the same dy
+  if (how.total != Total::none) {  // every row receives the same dy
     double x;
     convert(dy.dtype(), dy.raw(), 1, Dtype::f64, &x, 1, 1);
     x *= how.scale;
@@ -307,7 +307,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Re
   }
   std::uint32_t reads = info.reads;
   for (int i = 0; i < info.leaves; ++i) {
-    const std::uint32_t skip = info.row_leaves >> i & 1 ? dropped : 0;
+    const std::uint32_t skip = how.dropped_leaves >> i & 1 ? how.axes : 0;
     g.leaf[i] = g.gradient[i] = -1;
     if (reads >> i & 1) g.leaf[i] = add_operand(g.space, e, skip, leaf[i], nullptr);
     if (!(call.wanted >> i & 1)) continue;
@@ -320,7 +320,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Re
                                 static_cast<char*>(call.gradient[i].raw_writable()));
     g.mode[i] = call.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
   }
-  const std::uint32_t dy_skip = info.row_root && !how.total ? dropped : 0;
+  const std::uint32_t dy_skip = info.row_root && how.total == Total::none ? dropped : 0;
   g.dy = add_operand(g.space, e, dy_skip, dy, nullptr);
   if (info.reads_result && call.result)
     g.result = add_operand(g.space, e, 0, *call.result, nullptr);

@@ -56,18 +56,46 @@ struct StatementInfo {
   bool checks_index = false;   ///< a row leaf is an index into the row
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
+  const struct BasicOps* basics = nullptr;
   const StatementNode* nodes = nullptr;
   int node_count = 0;
   plain::Kernel forward = nullptr, backward = nullptr;
+  /// Products: z = op(a) op(b) with the epilogue; gradients of a and b from dz. Null elsewhere.
+  void (*product_forward)(struct ProductCall&) = nullptr;
+  void (*product_backward)(struct ProductCall&) = nullptr;
+  const StatementInfo* product_alone = nullptr;  ///< the product without epilogue
   void (*function_backward)(BackwardCall&) = nullptr;
 };
 
-/// How a group's rows lie in its iteration space, and what is done with one result a row.
-struct Reduction {
+/// The results of all rows together: nothing, their sum, their mean, or their sum over the number of elements.
+enum class Total : std::uint8_t { none, sum, mean_rows, mean_all };
+
+/// How a group's rows lie in its iteration space, what is done with one result a row, and whether the operands
+/// of its product are transposed.
+struct GroupCall {
   std::uint32_t axes = 0;  ///< bit i: axis i of the iteration space is reduced
   bool keepdims = false;
-  bool total = false;  ///< the results of all rows are added up, times `scale`
-  double scale = 1;
+  Total total = Total::none;         ///< what becomes of the results of all rows
+  double scale = 1;                  ///< set by the door: what the sum of the rows is multiplied with
+  std::uint32_t dropped_leaves = 0;  ///< bit i: row leaf i does not have the reduced axes
+  bool transpose_a = false, transpose_b = false;
+
+  Attributes pack() const {
+    Attributes a;
+    for (Index i : {Index{axes}, Index{keepdims}, static_cast<Index>(total), Index{dropped_leaves},
+                    Index{transpose_a}, Index{transpose_b}})
+      a.push(i);
+    a.push_number(scale);
+    return a;
+  }
+  static GroupCall unpack(const Attributes& a) {
+    GroupCall c;
+    c.axes = static_cast<std::uint32_t>(a.integer[0]), c.keepdims = a.integer[1] != 0;
+    c.total = static_cast<Total>(a.integer[2]), c.scale = a.number[0];
+    c.dropped_leaves = static_cast<std::uint32_t>(a.integer[3]);
+    c.transpose_a = a.integer[4] != 0, c.transpose_b = a.integer[5] != 0;
+    return c;
+  }
 };
 
 /// One call through the door.
@@ -90,19 +118,20 @@ class Recorder {
   Recorder* outer() const { return outer_; }
 
  protected:
-  Recorder() : serial_(detail::fresh_id()), outer_(ambient().recorder) { ambient().recorder = this; }
+  Recorder() : serial_(detail::fresh_id()), outer_(ambient().recorder) { activate(this); }
   ~Recorder() { leave(); }
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
+  static void activate(Recorder* r) {
+    ambient().recorder = r;
+    ambient().serial = r ? r->serial_ : 0;
+  }
   /// Stops recording; scopes may end in any order.
   void leave() {
     if (left_) return;
     left_ = true;
     Ambient& a = ambient();
-    if (a.recorder == this) {
-      a.recorder = outer_;
-      return;
-    }
+    if (a.recorder == this) return activate(outer_);
     for (Recorder* r = a.recorder; r; r = r->outer_)
       if (r->outer_ == this) r->outer_ = outer_;
   }
@@ -113,21 +142,12 @@ class Recorder {
   bool left_ = false;
 };
 
-/// What an expression remembers of its birth: the recorder's serial number, 0 for none or paused.
-struct Context {
-  std::uint64_t serial = 0;
-  static Context current() {
-    const Ambient& a = ambient();
-    return {a.recorder && !a.paused ? a.recorder->serial() : 0};
-  }
-  bool operator==(const Context&) const = default;
-  /// The recorder, if it is still active.
-  Recorder* recorder() const {
-    if (!serial) return nullptr;
-    for (Recorder* r = ambient().recorder; r; r = r->outer())
-      if (r->serial() == serial) return r;
-    return nullptr;
-  }
-};
+/// The recorder of a context, if it is still active.
+inline Recorder* find_recorder(Context context) {
+  if (!context.serial) return nullptr;
+  for (Recorder* r = ambient().recorder; r; r = r->outer())
+    if (r->serial() == context.serial) return r;
+  return nullptr;
+}
 
 }  // namespace tenon

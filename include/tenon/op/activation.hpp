@@ -121,7 +121,7 @@ struct GeluTanh {
   }
 };
 
-/// y = x / (1 + e^-x); 0 at -infinity would be NaN, finite x never is.
+/// y = x / (1 + e^-x); NaN only at -infinity and of NaN.
 /// Source: Elfwing, Uchibe, Doya, Sigmoid-weighted linear units, 2018, eq. 2.
 struct Silu {
   static constexpr const char* name = "silu";
@@ -145,7 +145,8 @@ struct Silu {
 };
 
 /// y = ln(1 + e^x), without overflow.
-/// Source: Dugas, Bengio, Belisle, Nadeau, Garcia, Incorporating second-order functional knowledge, 2001.
+/// Source: Dugas, Bengio, Belisle, Nadeau, Garcia, Incorporating second-order functional knowledge
+/// for better option pricing, 2001.
 struct Softplus {
   static constexpr const char* name = "softplus";
   static constexpr int arity = 1;
@@ -208,7 +209,8 @@ struct Erf {
   }
 };
 
-/// y = x where x > 0, else slope * x. leaky_relu is this with a constant slope. At 0 the slope is `slope`.
+/// y = x where x > 0, else slope * x. leaky_relu is this with a constant slope.
+/// At 0 the derivative is `slope`.
 /// Source: He, Zhang, Ren, Sun, Delving deep into rectifiers, 2015, eq. 1.
 struct Prelu {
   static constexpr const char* name = "prelu";

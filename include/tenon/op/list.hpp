@@ -3,6 +3,7 @@
 #pragma once
 #include <tenon/op/activation.hpp>
 #include <tenon/op/arithmetic.hpp>
+#include <tenon/op/choice.hpp>
 #include <tenon/op/compare.hpp>
 #include <tenon/op/exponential.hpp>
 #include <tenon/op/rounding.hpp>
@@ -18,8 +19,8 @@ struct TypeList {
   static constexpr int size = static_cast<int>(sizeof...(Ops));
 };
 
-/// Every element-wise operation. An operation's number is its place here; it is written into files, so
-/// new ones are added at the end and none is ever moved.
+/// Every element-wise operation. An operation's number is its place here; it is written into files,
+/// so new ones are added at the end and none is ever moved.
 using Elementwise =
     TypeList<Negative, Abs, Sign, Square, Sqrt, Rsqrt, Reciprocal, Exp, Exp2, Expm1, Log, Log2,
              Log10, Log1p, Sin, Cos, Tanh, Sigmoid, Relu, Gelu, GeluTanh, Silu, Softplus,

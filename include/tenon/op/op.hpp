@@ -11,13 +11,14 @@
 ///   result          the operands' dtype, or bool (forward then gives V(1) or V(0))
 ///   differentiable  false: the gradient is 0 everywhere and backward returns V(0)
 ///   cheap           false: it calls exp, tanh, pow, ...; work is given to threads earlier
-///   range[arity]    where tests sample each operand; the derivative exists there but for single points
-///   ulp             largest error of float on the range, in units of the last place of the exact value
+///   range[arity]    where tests sample each operand; no derivative only at single points
+///   ulp             largest error of float on the range, in units of the exact value's last place
 ///   absolute        (some) or an error below this, where the result cancels
 ///   forward(a, b, c)            the value
 ///   backward(a, b, c, y, dy)    dL/d(operand): V for one operand, Grads for more
 /// Both are templates over the kind of value: a number, Pack, Dual, Probe, and the kinds of other
-/// folders. They use arithmetic, comparison with select, and the functions of core/scalar.hpp.
+/// folders. They use arithmetic, comparison with select, and the functions of core/scalar.hpp; what
+/// backward does not read it leaves unnamed.
 namespace tenon::inline TENON_ISA::op {
 using namespace scalar;
 

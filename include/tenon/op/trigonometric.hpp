@@ -15,7 +15,6 @@ struct Sin {
   static constexpr bool cheap = false;
   static constexpr Range range[1] = {{-8.0, 8.0}};
   static constexpr double ulp = 2;
-  static constexpr double absolute = 1e-7;
 
   template <class V>
   TENON_FN static constexpr V forward(V x) {
@@ -37,7 +36,6 @@ struct Cos {
   static constexpr bool cheap = false;
   static constexpr Range range[1] = {{-8.0, 8.0}};
   static constexpr double ulp = 2;
-  static constexpr double absolute = 1e-7;
 
   template <class V>
   TENON_FN static constexpr V forward(V x) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A part of a matrix product that stays in cache: packing, and the grid of tasks that threads share.
+// A part of a matrix product that stays in cache: packing, and the grid of tasks for threads.
 #pragma once
 #include <tenon/kernel/cpu/gemm_tile.hpp>
 
@@ -13,8 +13,8 @@ struct MatrixView {
   MatrixView transposed() const { return {data, col_stride, row_stride}; }
 };
 
-/// What follows a product: called once for each rectangle of C, when it is final and still in cache, by the
-/// thread that computed it. Rectangles cover C and do not overlap. Must not throw.
+/// What follows a product: called once for each rectangle of C, when it is final and still in
+/// cache, by the thread that computed it. Rectangles cover C and do not overlap. Must not throw.
 struct GemmEpilogue {
   void (*run)(const void* context, Index row, Index rows, Index col, Index cols);
   const void* context;
@@ -22,18 +22,16 @@ struct GemmEpilogue {
 
 namespace detail {
 
-/// Where sums and grids are cut. An element's sum runs over k in order within a block of `depth`, and the blocks
-/// are added in order: so its bits depend on neither the grid, the tile nor the thread.
+/// Where sums and grids are cut. An element's sum runs over k in order within a block of `depth`,
+/// and the blocks are added in order: its bits depend on neither the grid, the tile nor the thread.
 struct GemmGrid {
   static constexpr Index depth = 512;  ///< of k: rows of a packed panel
   static constexpr Index width = 512;  ///< of n: columns packed at a time
   static constexpr Index rows = 24;    ///< of a task
-  static constexpr Index turned_rows =
-      128;  ///< of a task, and its columns, when C is computed transposed
-  static constexpr Index turned_width = 64;
-  static constexpr Index turned_group = 48;  ///< rows that are transposed at a time
-  static constexpr Index direct_rows =
-      24;  ///< up to so many rows of C, B is not packed if its rows are dense
+  /// Of a task when C is computed transposed, and rows that are turned at a time.
+  static constexpr Index turned_rows = 128, turned_width = 64, turned_group = 48;
+  /// Up to so many rows of C, B is read where it lies if its rows are dense.
+  static constexpr Index direct_rows = 24;
 };
 
 /// to[j * to_stride + i] (+)= from[i * from_stride + j] for i < rows, j < cols.
@@ -59,7 +57,8 @@ void transpose(const GemmKernels<T>& kernels, Index rows, Index cols, const T* f
   }
 }
 
-/// Packs b[k, cols], cols <= width, as rows of `width` elements, zeros beyond cols. width is a multiple of lanes.
+/// Packs b[k, cols], cols <= width, as rows of `width` elements, zeros beyond cols.
+/// width is a multiple of lanes.
 template <class T>
 void pack_panel(const GemmKernels<T>& kernels, Index k, Index cols, MatrixView<T> b, T* to,
                 Index width) {
@@ -72,8 +71,8 @@ void pack_panel(const GemmKernels<T>& kernels, Index k, Index cols, MatrixView<T
     for (Index j = 0; j < width; j += lanes) {
       Index there = cols - j < lanes ? (cols > j ? cols - j : 0) : lanes;
       for (Index q = 0; q < k; q += lanes) {
-        Index from =
-            q + lanes <= k ? q : k - lanes;  // the last block may repeat rows of the one before
+        // The last block may repeat rows of the one before.
+        Index from = q + lanes <= k ? q : k - lanes;
         kernels.transpose(b.data + j * b.col_stride + from, b.col_stride, there,
                           to + from * width + j, width, false);
       }
@@ -124,7 +123,7 @@ struct GemmBlock {
     if (turned) {
       run_turned(i0, i1, j0, j1);
     } else {
-      for (Index i = i0; i < i1;) i += run_rows(i, i1, j0, j1, c + i * ldc, ldc, false);
+      for (Index i = i0; i < i1;) i += run_rows(i, i1, j0, j1, c + i * ldc + j0, ldc, false);
     }
     if (last && epilogue != nullptr) {
       if (turned) {
@@ -135,55 +134,59 @@ struct GemmBlock {
     }
   }
 
-  // Groups of rows go through a buffer, padded to whole tiles, and from there to C in blocks of lanes x lanes.
+  // Groups of rows go through a buffer, padded to whole tiles, and then to C in square blocks.
   void run_turned(Index i0, Index i1, Index j0, Index j1) const {
-    constexpr Index buffer_width = GemmGrid::turned_width + 16;
-    alignas(64) T buffer[GemmGrid::turned_group * buffer_width];
+    constexpr Index ld = GemmGrid::turned_width + 16;
+    alignas(64) T buffer[GemmGrid::turned_group * ld];
     for (Index g = i0; g < i1; g += GemmGrid::turned_group) {
       Index end = g + GemmGrid::turned_group < i1 ? g + GemmGrid::turned_group : i1;
-      for (Index i = g; i < end;) {
-        i += run_rows(i, end, j0, j1, buffer + (i - g) * buffer_width, buffer_width, true);
-      }
-      transpose(*kernels, end - g, j1 - j0, buffer, buffer_width, c + j0 * ldc + g, ldc, add);
+      for (Index i = g; i < end;) i += run_rows(i, end, j0, j1, buffer + (i - g) * ld, ld, true);
+      transpose(*kernels, end - g, j1 - j0, buffer, ld, c + j0 * ldc + g, ldc, add);
     }
   }
 
-  // One row of tiles, and how many rows of C that were. A remainder of 4 after 12 is better cut as 8 and 8.
-  Index run_rows(Index i, Index end, Index j0, Index j1, T* to, Index ld, bool padded) const {
+  // One row of tiles, written to `to`; returns how many rows of C that were. `padded`: there is
+  // room for whole tiles, and nothing to add to. A rest of 4 after 12 is better cut as 8 and 8.
+  __attribute__((noinline)) Index run_rows(Index i, Index end, Index j0, Index j1, T* to, Index ld,
+                                           bool padded) const {
     Index left = end - i;
     Index rows = left > kernels->rows ? kernels->rows : left < 4 ? 4 : left / 4 * 4;
     if (kernels->rows == 12 && left > 12 && left <= 16) rows = 8;
-    alignas(64) T pad[4 * GemmGrid::depth];
-    const T* from = a.data + i * a.row_stride;
-    Index row_stride = a.row_stride, col_stride = a.col_stride;
-    if (left < 4) {
-      for (Index q = 0; q < k; ++q) {
-        for (Index r = 0; r < 4; ++r)
-          pad[4 * q + r] = r < left ? from[r * row_stride + q * col_stride] : T(0);
-      }
-      from = pad, row_stride = 1, col_stride = 4;
-    }
     Index there = left < rows ? left : rows;
+    MatrixView<T> from{a.data + i * a.row_stride, a.row_stride, a.col_stride};
+    alignas(64) T four[4 * GemmGrid::depth];
+    if (there < 4) {
+      pad_rows(from, there, four);
+      from = {four, 1, 4};
+    }
     for (Index j = j0; j < j1; j += kernels->width) {
       Index p = j / kernels->width, cols = panel_cols(p), width = panel_width(p);
       bool in_place = direct && cols == kernels->width;
-      const T* panel_data = in_place ? b.data + j * b.col_stride : panel(p);
-      auto tile = kernels->tile[rows / 4 - 1][width == kernels->lanes ? 0 : 1];
+      const T* columns = in_place ? b.data + j * b.col_stride : panel(p);
       Index ldb = in_place ? b.row_stride : width;
+      auto tile = kernels->tile[rows / 4 - 1][width == kernels->lanes ? 0 : 1];
+      T* out = to + (j - j0);
       if (padded || (there == rows && cols == width)) {
-        tile(k, from, row_stride, col_stride, panel_data, ldb, to + (j - j0) + (padded ? 0 : j0),
-             ld, !padded && add);
+        tile(k, from.data, from.row_stride, from.col_stride, columns, ldb, out, ld, !padded && add);
       } else {
-        alignas(64) T edge[12 * 48];
-        tile(k, from, row_stride, col_stride, panel_data, ldb, edge, width, false);
-        for (Index r = 0; r < there; ++r) {
-          T* out = to + r * ld + j;
-          for (Index q = 0; q < cols; ++q)
-            out[q] = add ? out[q] + edge[r * width + q] : edge[r * width + q];
-        }
+        alignas(64) T edge[12 * 32];
+        tile(k, from.data, from.row_stride, from.col_stride, columns, ldb, edge, width, false);
+        for (Index r = 0; r < there; ++r) leave_row(edge + r * width, cols, out + r * ld);
       }
     }
     return there;
+  }
+
+  // The last one to three rows as four, zeros beyond, so that no tile reads outside A.
+  void pad_rows(MatrixView<T> from, Index there, T* four) const {
+    for (Index q = 0; q < k; ++q) {
+      const T* column = from.data + q * from.col_stride;
+      for (Index r = 0; r < 4; ++r)
+        four[4 * q + r] = r < there ? column[r * from.row_stride] : T(0);
+    }
+  }
+  void leave_row(const T* from, Index cols, T* out) const {
+    for (Index q = 0; q < cols; ++q) out[q] = add ? out[q] + from[q] : from[q];
   }
 };
 

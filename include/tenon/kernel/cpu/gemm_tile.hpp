@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner loops of the matrix product, written once for every register size and compiled for AVX-512, AVX2
-// and registers of 16 bytes, whatever flags the file is built with.
+// The inner loops of the matrix product, written once for every register size and compiled for
+// AVX-512, AVX2 and registers of 16 bytes, whatever flags the file is built with.
 #pragma once
 #include <tenon/core/config.hpp>
 
@@ -29,7 +29,7 @@ struct GemmKernels {
   Index width;      ///< columns of a wide tile
   Index rows;       ///< rows of the highest tile: 4, 8 or 12
   Tile tile[3][2];  ///< [rows / 4 - 1][width == lanes ? 0 : 1]
-  /// to[k, width] = from[k, width], rows of `from` at a distance of `stride`; width is a multiple of lanes.
+  /// to[k, width] = from[k, width], `stride` parts rows of `from`; lanes divide width.
   void (*copy)(Index k, const T* from, Index stride, T* to, Index width);
   /// to[j, i] (+)= from[i, j] for lanes x lanes elements, `rows` of them there, the others zeros.
   void (*transpose)(const T* from, Index from_stride, Index rows, T* to, Index to_stride, bool add);
@@ -40,21 +40,25 @@ struct GemmKernels {
   void (*axpy8)(Index n, const T* a, Index stride, const T* x, T* y);
 };
 
-/// A register, and the same at any address.
+/// A register, and the same at any address. clang forgets the alignment of a typedef in a template,
+/// never that of a struct; so `v` is named where it is used, and no reference is bound to it.
 template <class T, int Bytes>
 struct Register {
   typedef T type __attribute__((vector_size(Bytes)));
-  typedef T loose __attribute__((vector_size(Bytes), aligned(alignof(T)), may_alias));
+  struct __attribute__((packed, may_alias)) Loose {
+    type v;
+  };
 };
 
-/// The text of the inner loops. It has no instruction set of its own: its functions vanish into the functions
-/// below, and compilers choose instructions after that. No register is passed by value, for the same reason.
+/// The text of the inner loops. It has no instruction set of its own: its functions vanish into
+/// those below, and compilers choose instructions after that. No register is passed by value, for
+/// the same reason.
 template <class T, int Bytes>
 struct GemmText {
   static constexpr int lanes = Bytes / static_cast<int>(sizeof(T));
   static constexpr int part = 16 / static_cast<int>(sizeof(T));  // lanes that shuffles work within
   using V = typename Register<T, Bytes>::type;
-  using Loose = typename Register<T, Bytes>::loose;
+  using Loose = typename Register<T, Bytes>::Loose;
 
   static TENON_INLINE const Loose& at(const T* p) { return *reinterpret_cast<const Loose*>(p); }
   static TENON_INLINE Loose& at(T* p) { return *reinterpret_cast<Loose*>(p); }
@@ -69,7 +73,7 @@ struct GemmText {
     for (; k > 0; --k) {
       V x[Width];
 #pragma GCC unroll 4
-      for (int j = 0; j < Width; ++j) x[j] = at(b + j * lanes);
+      for (int j = 0; j < Width; ++j) x[j] = at(b + j * lanes).v;
 #pragma GCC unroll 12
       for (int i = 0; i < Rows; ++i) {
         T factor = row[i / 4][i % 4 * row_stride];
@@ -85,14 +89,14 @@ struct GemmText {
 #pragma GCC unroll 4
       for (int j = 0; j < Width; ++j) {
         T* to = c + i * ldc + j * lanes;
-        at(to) = add ? at(to) + sum[i][j] : sum[i][j];
+        at(to).v = add ? at(to).v + sum[i][j] : sum[i][j];
       }
     }
   }
 
   static TENON_INLINE void copy(Index k, const T* from, Index stride, T* to, Index width) {
     for (; k > 0; --k, from += stride, to += width) {
-      for (Index j = 0; j < width; j += lanes) at(to + j) = at(from + j);
+      for (Index j = 0; j < width; j += lanes) at(to + j).v = at(from + j).v;
     }
   }
 
@@ -132,7 +136,7 @@ struct GemmText {
     constexpr int parts = lanes / part;
     V r[lanes];
 #pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) r[i] = i < rows ? V(at(from + i * from_stride)) : V{};
+    for (int i = 0; i < lanes; ++i) r[i] = i < rows ? at(from + i * from_stride).v : V{};
 #pragma GCC unroll 4
     for (int g = 0; g < parts; ++g) {
       deal<1, part, part, 1>(r + g * part);
@@ -148,7 +152,7 @@ struct GemmText {
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) {
       T* out = to + i * to_stride;
-      at(out) = add ? at(out) + r[i] : r[i];
+      at(out).v = add ? at(out).v + r[i] : r[i];
     }
   }
 
@@ -157,19 +161,19 @@ struct GemmText {
     Index q = 0;
     for (; q + 4 * lanes <= k; q += 4 * lanes) {
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) sum[i] += at(a + q + i * lanes) * at(x + q + i * lanes);
+      for (int i = 0; i < 4; ++i) sum[i] += at(a + q + i * lanes).v * at(x + q + i * lanes).v;
     }
-    for (; q < k; q += lanes) sum[0] += at(a + q) * at(x + q);
-    at(sums) = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    for (; q < k; q += lanes) sum[0] += at(a + q).v * at(x + q).v;
+    at(sums).v = (sum[0] + sum[1]) + (sum[2] + sum[3]);
   }
 
   template <int Rows>
   static TENON_INLINE void axpy(Index n, const T* a, Index stride, const T* x, T* y) {
     for (Index i = 0; i < n; i += lanes) {
-      V sum = at(y + i);
+      V sum = at(y + i).v;
 #pragma GCC unroll 8
-      for (int q = 0; q < Rows; ++q) sum += x[q] * at(a + q * stride + i);
-      at(y + i) = sum;
+      for (int q = 0; q < Rows; ++q) sum += x[q] * at(a + q * stride + i).v;
+      at(y + i).v = sum;
     }
   }
 };
@@ -196,7 +200,8 @@ struct InAny {
   }
 };
 
-/// The inner loops of an instruction set. Sums fill its registers: 12 x 2 of 32, 4 x 3 or 4 x 2 of 16.
+/// The inner loops of an instruction set. Sums fill its registers: 12 x 2 of 32, 4 x 3 or
+/// 4 x 2 of 16.
 template <class In, class T, int Bytes, int Width>
 constexpr GemmKernels<T> gemm_kernels() {
   using Text = GemmText<T, Bytes>;

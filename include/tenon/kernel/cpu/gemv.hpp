@@ -7,7 +7,7 @@
 
 namespace tenon::inline TENON_ISA::kernel::detail {
 
-/// y = A x or y += A x.   A: [m, k], its rows or its columns dense   x: [k], dense   y: [m], any stride
+/// y = A x or y += A x.   A: [m, k], rows or columns dense   x: [k], dense   y: [m], any stride
 template <class T>
 struct GemvTask {
   static constexpr Index rows_each = 256;
@@ -42,7 +42,7 @@ struct GemvTask {
     }
   }
 
-  // A row's sums by lane; a block of them is turned, so that one addition serves as many rows as there are lanes.
+  // A row's sums by lane; a block of them is turned, so that one addition serves `lanes` rows.
   void sum_rows(Index rows, const T* from, T* sum) const {
     const Index lanes = kernels->lanes, whole = k / lanes * lanes;
     alignas(64) T by_row[16 * 16], by_lane[16 * 16], ones[16];

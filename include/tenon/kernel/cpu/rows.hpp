@@ -6,6 +6,8 @@
 #include <tenon/expr/group.hpp>
 #include <tenon/kernel/block.hpp>
 
+#include <cstring>
+
 namespace tenon::inline TENON_ISA::kernel {
 
 using plain::Block;

@@ -43,8 +43,8 @@ class Scratch {
   std::size_t size_ = 0;
 };
 
-/// This thread's buffer for `Use`, a type that names who uses it: two users that are active at the same
-/// time must differ.
+/// This thread's buffer for `Use`, a type that names who uses it: two users that are active at the
+/// same time must differ.
 template <class Use>
 void* scratch(std::size_t bytes) {
   static thread_local Scratch buffer;

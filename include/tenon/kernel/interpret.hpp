@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// A group without its kernel: the operations of its list, one by one, forward and backward. What second
+// derivatives, loaded graphs and programs without compiled kernels run on.
+#pragma once
+#include <tenon/kernel/any.hpp>
+
+namespace tenon::inline TENON_ISA::kernel {
+
+namespace detail {
+
+inline void reshape_backward(BackwardCall& call) {
+  AnyTensor g = reshape(call.dy, call.operand[0].extents(), Context::current());
+  if (call.accumulate & 1) {
+    AnyTensor sum[2] = {call.gradient[0], g};
+    const bool f64 = g.dtype() == Dtype::f64;
+    const OpInfo& add = f64 ? op_info<op::Add, double> : op_info<op::Add, float>;
+    g = evaluate(*add.single, sum, 2, nullptr, GroupCall{}, g.dtype(), Context::current());
+  }
+  call.gradient[0] = g;
+}
+inline constexpr StatementInfo reshape_info = [] {
+  StatementInfo s;
+  s.name = "reshape";
+  s.function_backward = reshape_backward;
+  return s;
+}();
+
+// Values of the nodes of one group call, made when they are asked for.
+class Interpreter {
+ public:
+  Interpreter(const StatementInfo& info, const AnyTensor* operand, const double* scalar, const GroupCall& how,
+              Context context)
+      : info_(info), operand_(operand), scalar_(scalar), how_(how), context_(context) {}
+
+  /// Shapes of all nodes, reduced axes kept with extent 1, so that everything broadcasts.
+  void shape_nodes(const AnyTensor* product) {
+    for (int i = 0; i < info_.leaves; ++i)
+      shape_[i] = i == 0 && info_.product ? product->extents() : leaf_extents(i);
+    Extents all;
+    for (int i = 0; i < info_.leaves; ++i) all = broadcast(all, shape_[i]).extents;
+    rank_ = all.rank;
+    for (int k = 0; k < info_.node_count; ++k) {
+      const StatementNode& node = info_.nodes[k];
+      Extents e;
+      for (int s = 0; s < node.op->arity; ++s) e = broadcast(e, shape_[node.operand[s]]).extents;
+      if (node.op->reduction) e = reduced_extents(shape_[node.operand[0]], axes(shape_[node.operand[0]]), true);
+      shape_[first() + k] = e;
+    }
+  }
+  const Extents& shape(int node) const { return shape_[node]; }
+  int first() const { return info_.leaves + info_.scalars; }
+  int root() const { return first() + info_.node_count - 1; }
+  void set(int node, const AnyTensor& t) { value_[node] = t; }
+
+  /// The reduced axes counted in a tensor whose rank may be smaller than the space's.
+  std::uint32_t axes(const Extents& e) const { return how_.axes >> (rank_ - e.rank); }
+
+  const AnyTensor& value(int node) {
+    AnyTensor& v = value_[node];
+    if (v.defined()) return v;
+    if (node < info_.leaves) return v = leaf(node);
+    if (node < first()) return v = number(scalar_[node - info_.leaves]);
+    const StatementNode& n = info_.nodes[node - first()];
+    AnyTensor in[3];
+    for (int s = 0; s < n.op->arity; ++s) in[s] = value(n.operand[s]);
+    return v = apply(*n.op, in, n.op->reduction ? axes(shape_[n.operand[0]]) : 0);
+  }
+  AnyTensor apply(const OpInfo& op, const AnyTensor* in, std::uint32_t along) const {
+    ++counters().single;
+    GroupCall how;
+    how.axes = along, how.keepdims = true;
+    return evaluate(*op.single, in, op.arity, nullptr, how, info_.compute, context_);
+  }
+  AnyTensor number(double x) const {
+    AnyTensor t = AnyTensor::empty(info_.compute, Extents{});
+    convert(Dtype::f64, &x, 1, info_.compute, t.raw_writable(), 1, 1);
+    return t;
+  }
+  AnyTensor multiply(const AnyTensor& a, const AnyTensor& b) const {
+    AnyTensor in[2] = {a, b};
+    return apply(*info_.basics->multiply, in, 0);
+  }
+  AnyTensor add(const AnyTensor& a, const AnyTensor& b) const {
+    AnyTensor in[2] = {a, b};
+    return apply(*info_.basics->add, in, 0);
+  }
+  /// g spread over the extents e.
+  AnyTensor expand(const AnyTensor& g, const Extents& e) const {
+    if (g.extents() == e) return g;
+    AnyTensor ones = AnyTensor::empty(info_.compute, e);
+    const double one = 1;
+    convert(Dtype::f64, &one, 0, info_.compute, ones.raw_writable(), 1, e.size());
+    return multiply(g, ones);
+  }
+  /// g summed over the axes along which extents e were broadcast.
+  AnyTensor sum_to(AnyTensor g, const Extents& e) const {
+    const Extents from = g.extents();
+    const int extra = from.rank - e.rank;
+    std::uint32_t leading = 0, stretched = 0;
+    for (int i = 0; i < from.rank; ++i) {
+      if (i < extra) leading |= 1u << i;
+      else if (e.extent[i - extra] == 1 && from.extent[i] != 1) stretched |= 1u << (i - extra);
+    }
+    auto sum = [&](std::uint32_t along, bool keepdims) {
+      GroupCall how;
+      how.axes = along, how.keepdims = keepdims;
+      g = evaluate(*info_.basics->sum->single, &g, 1, nullptr, how, info_.compute, context_);
+    };
+    if (leading) sum(leading, false);
+    if (stretched) sum(stretched, true);
+    return g;
+  }
+
+  /// Row leaves without their reduced axes get them back with extent 1.
+  Extents leaf_extents(int i) const {
+    const Extents e = operand_[i].extents();
+    if (!(how_.dropped_leaves >> i & 1)) return e;
+    Extents full;
+    full.rank = e.rank + __builtin_popcount(how_.axes);
+    for (int axis = full.rank - 1, from = e.rank - 1; axis >= 0; --axis)
+      full.extent[axis] = how_.axes >> axis & 1 || from < 0 ? 1 : e.extent[from--];
+    return full;
+  }
+
+ private:
+  AnyTensor leaf(int i) const {
+    if (i == 0 && info_.product) {
+      ++counters().single;
+      AnyTensor a = operand_[info_.leaves].to(info_.compute), b = operand_[info_.leaves + 1].to(info_.compute);
+      return product(info_, a, b, how_, context_);
+    }
+    AnyTensor t = operand_[i];
+    if (t.get()->generated) t = t.to_contiguous();
+    return reshape(t, leaf_extents(i), context_);
+  }
+ public:
+  static AnyTensor product(const StatementInfo& info, const AnyTensor& a, const AnyTensor& b,
+                           const GroupCall& how, Context context);
+
+ private:
+  const StatementInfo& info_;
+  const AnyTensor* operand_;
+  const double* scalar_;
+  GroupCall how_;
+  Context context_;
+  int rank_ = 0;
+  Extents shape_[256];
+  AnyTensor value_[256];
+};
+
+// A product alone, of the same type as the group it was taken from. Its backward is two products.
+inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor& a, const AnyTensor& b,
+                                      const GroupCall& how, Context context) {
+  AnyTensor in[3] = {AnyTensor{}, a, b};
+  GroupCall plain;
+  plain.transpose_a = how.transpose_a, plain.transpose_b = how.transpose_b;
+  return evaluate(*info.product_alone, in, 3, nullptr, plain, info.compute, context);
+}
+
+}  // namespace detail
+
+inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) {
+  if (x.extents() == e) return x;
+  if (x.size() != e.size())
+    fail(Error::shape, "reshape: " + to_string(x.extents()) + " has " + std::to_string(x.size()) +
+                           " elements, " + to_string(e) + " has " + std::to_string(e.size()));
+  AnyTensor dense = x.to_contiguous();
+  Index strides[max_rank];
+  contiguous_strides(e, strides);
+  AnyTensor y = dense.view(e, strides, 0);
+  record_function(detail::reshape_info, context, {x}, Attributes{}, y);
+  return y;
+}
+
+inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
+                                   const GroupCall& how, Dtype dtype) {
+  detail::Interpreter run(info, operand, scalar, how, Context{});
+  AnyTensor product;
+  if (info.product) {
+    product = detail::Interpreter::product(info, operand[info.leaves].to(info.compute),
+                                           operand[info.leaves + 1].to(info.compute), how, Context{});
+    run.set(0, product);
+  }
+  run.shape_nodes(&product);
+  AnyTensor y = run.value(run.root());
+  if (how.total != Total::none) {
+    AnyTensor in = run.multiply(y, run.number(how.scale));
+    GroupCall all;
+    all.axes = (1u << y.rank()) - 1, all.keepdims = how.keepdims;
+    y = evaluate(*info.basics->sum->single, &in, 1, nullptr, all, info.compute, Context{});
+  } else if (info.row_root) {
+    y = reshape(y, detail::reduced_extents(detail::group_extents(info, operand, how), how.axes, how.keepdims),
+                Context{});
+  }
+  return y.to(dtype);
+}
+
+inline void interpret_backward(BackwardCall& call, const GroupCall& how, Context context) {
+  const StatementInfo& info = *call.info;
+  detail::Interpreter run(info, call.operand, call.scalar, how, context);
+  const bool product = info.product;
+  if (product && call.kept && call.kept->defined() && !context.serial) run.set(0, *call.kept);
+  AnyTensor like = product && call.result ? AnyTensor::valueless(*call.result) : AnyTensor{};
+  run.shape_nodes(&like);
+  if (call.result && info.node_count && info.reads_result) run.set(run.root(), *call.result);
+  AnyTensor d[256];
+  const int root = run.root();
+  AnyTensor dy = call.dy.to(info.compute);
+  if (how.total != Total::none) dy = run.multiply(dy, run.number(how.scale));
+  else if (info.row_root) dy = reshape(dy, run.shape(root), context);
+  if (info.node_count) d[root] = dy;
+  else d[0] = dy;
+  for (int i = root; i >= run.first(); --i) {
+    if (!d[i].defined()) continue;
+    const StatementNode& node = info.nodes[i - run.first()];
+    if (!node.op->differentiable) continue;
+    OpCall c;
+    c.dy = run.expand(d[i], run.shape(i));
+    for (int s = 0; s < node.op->arity; ++s)
+      if (node.op->reads >> s & 1) c.operand[s] = run.value(node.operand[s]);
+    if (node.op->reads & scalar::Probe::y) c.y = run.value(i);
+    c.row = run.shape(node.operand[0]), c.axes = run.axes(c.row);
+    AnyTensor g[3];
+    node.op->backward(c, g);
+    for (int s = 0; s < node.op->arity; ++s) {
+      const int to = node.operand[s];
+      if (!g[s].defined() || (to >= info.leaves && to < run.first())) continue;
+      AnyTensor part = run.sum_to(run.expand(g[s], broadcast(run.shape(i), run.shape(to)).extents), run.shape(to));
+      if (node.op->reduction) part = g[s];
+      d[to] = d[to].defined() ? run.add(run.expand(d[to], run.shape(to)), run.expand(part, run.shape(to))) : part;
+    }
+    d[i] = AnyTensor{};
+  }
+  auto settle = [&](int i, AnyTensor g) {
+    if (!(call.wanted >> i & 1)) return;
+    if (call.accumulate >> i & 1) g = run.add(call.gradient[i], g);
+    call.gradient[i] = g;
+  };
+  for (int i = product ? 1 : 0; i < info.leaves; ++i) {
+    if (!(call.wanted >> i & 1)) continue;
+    if (!d[i].defined()) d[i] = run.number(0);
+    settle(i, reshape(run.expand(d[i], run.shape(i)), call.operand[i].extents(), context));
+  }
+  if (!product || !(call.wanted >> info.leaves & 3)) return;
+  const AnyTensor &a = call.operand[info.leaves], &b = call.operand[info.leaves + 1];
+  AnyTensor dz = d[0].defined() ? run.expand(d[0], run.shape(0)) : run.expand(run.number(0), run.shape(0));
+  auto multiply = [&](const AnyTensor& l, bool tl, const AnyTensor& r, bool tr) {
+    GroupCall t;
+    t.transpose_a = tl, t.transpose_b = tr;
+    return detail::Interpreter::product(info, l.to(info.compute), r.to(info.compute), t, context);
+  };
+  if (call.wanted >> info.leaves & 1)
+    settle(info.leaves, run.sum_to(how.transpose_a ? multiply(b, how.transpose_b, dz, true)
+                                                   : multiply(dz, false, b, !how.transpose_b),
+                                   a.extents()));
+  if (call.wanted >> (info.leaves + 1) & 1)
+    settle(info.leaves + 1, run.sum_to(how.transpose_b ? multiply(dz, true, a, how.transpose_a)
+                                                       : multiply(a, !how.transpose_a, dz, false),
+                                       b.extents()));
+}
+
+}  // namespace tenon::kernel
