@@ -46,6 +46,21 @@ TEST_CASE("pack tables: each polynomial is closer than a rounding to its functio
   check_tables<double>();
 }
 
+TEST_CASE("pack tables: tanh and erf of float are closer than a rounding", "[core][pack]") {
+  using F = Format<float>;
+  const long double epsilon = std::numeric_limits<float>::epsilon();
+  for (int k = 1; k <= 2000; ++k) {
+    long double t = k / 2000.0L, x = F::tanh_one * t;
+    CAPTURE(k);
+    long double quotient = x * evaluate(F::tanh_above, x * x) / evaluate(F::tanh_below, x * x);
+    CHECK(std::fabs(quotient - std::tanh(x)) <= 0.2L * epsilon * std::tanh(x));
+    CHECK(std::fabs(t + t * evaluate(F::erf_near, t * t) - std::erf(t)) <=
+          0.02L * epsilon * std::erf(t));
+    x = 1 + 3 * t;
+    CHECK(std::fabs(1 - std::exp(evaluate(F::erf_far, x)) - std::erf(x)) <= 0.05L * epsilon);
+  }
+}
+
 TEST_CASE("pack tables: the parts of ln 2 and pi / 2 add up", "[core][pack]") {
   const long double ln2 = 0.693147180559945309417232121458L,
                     half_pi = 1.57079632679489661923132169164L;

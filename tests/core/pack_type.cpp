@@ -17,7 +17,7 @@ namespace {
 template <class T, int N>
 void check_lanes() {
   using P = Pack<T, N>;
-  static_assert(sizeof(P) == N * sizeof(T));
+  CHECK(sizeof(P) == N * sizeof(T));
   alignas(64) T memory[2 * N + 1], out[N];
   for (int i = 0; i < 2 * N + 1; ++i) memory[i] = static_cast<T>(i - N);
   P a = P::load(memory + 1), b = P::iota() + P(1);  // at an odd address

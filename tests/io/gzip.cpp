@@ -43,7 +43,7 @@ TEST_CASE("gzip: packed, plain and joined files give their contents", "[io][gzip
 TEST_CASE("gzip: what another program's zlib reads back is what was written", "[io][gzip]") {
   tests::TemporaryFolder folder;
   std::string text;
-  for (int i = 0; i < 300000; ++i) text += static_cast<char>(i * i % 251);
+  for (int i = 0; i < 300000; ++i) text += static_cast<char>(i % 509 * (i % 251));
   for (const std::string& t : {text, std::string(), std::string(1 << 20, '\0')}) {
     const std::string bytes = pack(folder, t);
     CHECK((unpack(folder, bytes, t.size()) == t));

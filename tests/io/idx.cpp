@@ -17,7 +17,7 @@ AnyTensor read(const tests::TemporaryFolder& folder, const std::string& contents
 }
 template <class T>
 std::vector<T> elements(const AnyTensor& x) {
-  return {x.data<T>(), x.data<T>() + x.size()};
+  return std::vector<T>(x.data<T>(), x.data<T>() + x.size());
 }
 std::string pack(const tests::TemporaryFolder& folder, const std::string& text) {
   io::AtomicFile file(folder / "packed");

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Laws of every element-wise operation. Each is compiled once into a row of functions; the tests are loops.
+// Laws of every element-wise operation. Each is compiled once into a row of functions.
 #include <tenon/core/pack.hpp>
 #include <tenon/op/list.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -104,7 +105,7 @@ const std::vector<Row>& table() {
   return all;
 }
 
-/// Operand i of sample k: irrational steps, so that no sample is a kink and no two operands move alike.
+/// Operand i of sample k: irrational steps, so that no sample is a kink and no two move alike.
 double sample(const Row& r, int k, int i) {
   static const double step[] = {0.6180339887498949, 0.7548776662466927, 0.8191725133961645};
   double t = std::fmod(0.123 + k * step[i], 1.0);
@@ -271,6 +272,49 @@ TEST_CASE("op: a lane's result does not depend on its neighbours", "[op]") {
       CHECK(alone[0] == beside[0]);
     }
   }
+}
+
+/// Results of an operation on integers, as numbers and as lanes.
+template <class T>
+struct IntegerRow {
+  std::string name;
+  T (*value)(const T* x);
+  void (*value_lanes)(const T* x, T* y);
+};
+template <class T, class Op>
+void add_integer_row(std::vector<IntegerRow<T>>& all) {
+  if constexpr (Op::domain == op::Domain::any)
+    all.push_back({Op::name, forward<Op, T>, [](const T* x, T* y) {
+                     using P = Pack<T, scalar::lanes<T>>;
+                     P p[3] = {P(x[0]), P(x[1]), P(x[2])};
+                     forward<Op>(p).store(y);
+                   }});
+}
+template <class T, class... Ops>
+std::vector<IntegerRow<T>> integer_rows(op::TypeList<Ops...>) {
+  std::vector<IntegerRow<T>> all;
+  (add_integer_row<T, Ops>(all), ...);
+  return all;
+}
+template <class T>
+void check_integers() {
+  for (const IntegerRow<T>& r : integer_rows<T>(op::Elementwise{}))
+    for (T a = -3; a <= 3; ++a)
+      for (T b = -3; b <= 3; ++b) {
+        CAPTURE(r.name, a, b);
+        T x[3] = {a, b, T(2)}, y[scalar::lanes<T>];
+        r.value_lanes(x, y);
+        for (T lane : y) CHECK(lane == r.value(x));
+        if (r.name == "maximum") CHECK(y[0] == std::max(a, b));
+        if (r.name == "square") CHECK(y[0] == a * a);
+        if (r.name == "less") CHECK(y[0] == (a < b));
+        if (r.name == "round") CHECK(y[0] == a);
+      }
+}
+
+TEST_CASE("op: of integers, lanes equal numbers", "[op]") {
+  check_integers<std::int32_t>();
+  check_integers<std::int64_t>();
 }
 
 TEST_CASE("op: number and At are each other's inverse, and the numbers on disk stay", "[op]") {

@@ -22,31 +22,16 @@ template <class T>
 using IntOf = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
 
 namespace detail {
-// nvcc's device pass reads host code but generates none, and rejects vectors in whatever is shared by host
-// and device. There, and only there, one number stands for the vector.
+// nvcc's device pass reads host code without using it, and rejects vectors in whatever host and
+// device share. There, and only there, one number stands for the vector.
+template <class T, int N>
+struct Native {
 #if defined(__CUDA_ARCH__)
-template <class T, int N>
-struct Native {
   using type = T;
-};
-template <class To, class V>
-TENON_INLINE To convert_lanes(V v) {
-  return static_cast<To>(v);
-}
-template <class V, class T>
-TENON_INLINE T& lane_of(V& v, int, T) {
-  return v;
-}
-template <class V, class... T>
-TENON_INLINE V from_lanes(T...) {
-  return V();
-}
 #else
-template <class T, int N>
-struct Native {
   using type [[gnu::vector_size(N * sizeof(T))]] = T;
-};
 #endif
+};
 
 /// Whether one of the bytes at p, a register or more or less of them, is not 0.
 template <std::size_t bytes>
@@ -80,10 +65,10 @@ TENON_INLINE bool any_bit(const void* p) {
 /// N yes/no answers, each as wide as the integer I: 0 or -1.
 template <class I, int N>
 struct Mask {
-  using Vector [[gnu::vector_size(N * sizeof(I))]] = I;
+  using Vector = typename detail::Native<I, N>::type;
   Vector v;
 
-  TENON_INLINE bool operator[](int lane) const { return v[lane] != 0; }
+  TENON_INLINE bool operator[](int lane) const { return reinterpret_cast<const I*>(&v)[lane] != 0; }
 
   friend TENON_INLINE constexpr Mask operator&(Mask a, Mask b) { return {a.v & b.v}; }
   friend TENON_INLINE constexpr Mask operator|(Mask a, Mask b) { return {a.v | b.v}; }
@@ -103,7 +88,7 @@ struct Pack {
   static_assert(N > 0 && (N & (N - 1)) == 0, "tenon: a Pack has a power of two lanes");
   using Scalar = T;
   using Int = IntOf<T>;
-  using Vector [[gnu::vector_size(N * sizeof(T))]] = T;
+  using Vector = typename detail::Native<T, N>::type;
   using Answer = Mask<Int, N>;
   static constexpr int size = N;
 
@@ -135,13 +120,17 @@ struct Pack {
   /// 0, 1, 2, ..., N - 1.
   static TENON_INLINE Pack iota() { return iota(std::make_integer_sequence<int, N>{}); }
 
-  TENON_INLINE T operator[](int lane) const { return v[lane]; }
-  TENON_INLINE void set(int lane, T x) { v[lane] = x; }
+  TENON_INLINE T operator[](int lane) const { return reinterpret_cast<const T*>(&v)[lane]; }
+  TENON_INLINE void set(int lane, T x) { reinterpret_cast<T*>(&v)[lane] = x; }
 
   /// Each lane converted; a float is cut towards 0 and must fit.
   template <class U>
   TENON_INLINE Pack<U, N> convert() const {
+#if defined(__CUDA_ARCH__)
+    return Pack<U, N>(static_cast<U>(v));
+#else
     return Pack<U, N>(__builtin_convertvector(v, typename Pack<U, N>::Vector));
+#endif
   }
   /// The same bits as numbers of a type of the same width.
   template <class U>
@@ -213,7 +202,8 @@ struct Pack {
   static TENON_INLINE Vector splat(T x) { return x - Vector{}; }
   template <int... I>
   static TENON_INLINE Pack iota(std::integer_sequence<int, I...>) {
-    return Pack(Vector{static_cast<T>(I)...});
+    T x[N] = {static_cast<T>(I)...};
+    return load(x);
   }
   template <class M>
   static TENON_INLINE constexpr Answer answer(M m) {

@@ -178,6 +178,10 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
     if (!(info.product && i == 0)) operand[i].record(info.name);
   Recorder* recorder = find_recorder(context);
   if (recorder && !is_floating(dtype)) recorder = nullptr;
+  if (how.from_end) {
+    const int rank = group_rank(info, operand, how);
+    for (int k = 0; k < rank; ++k) how.axes |= (how.from_end >> k & 1u) << (rank - 1 - k);
+  }
   if (how.total >= Total::mean_rows) {
     const Extents e = group_extents(info, operand, how);
     Index n = e.size();

@@ -115,11 +115,7 @@ class Interpreter {
   Extents leaf_extents(int i) const {
     const Extents e = operand_[i].extents();
     if (!(how_.dropped_leaves >> i & 1)) return e;
-    Extents full;
-    full.rank = e.rank + __builtin_popcount(how_.axes);
-    for (int axis = full.rank - 1, from = e.rank - 1; axis >= 0; --axis)
-      full.extent[axis] = how_.axes >> axis & 1 || from < 0 ? 1 : e.extent[from--];
-    return full;
+    return with_axes(e, how_.axes);
   }
 
  private:

@@ -194,16 +194,37 @@ struct GroupRun {
   }
 };
 
-/// The iteration space of a group: all leaves broadcast together. `skip`: axes that row leaves do not have.
+/// e with the axes put back, extent 1 each.
+inline Extents with_axes(const Extents& e, std::uint32_t axes) {
+  Extents full;
+  full.rank = e.rank + __builtin_popcount(axes);
+  for (int axis = full.rank - 1, from = e.rank - 1; axis >= 0; --axis)
+    full.extent[axis] = axes >> axis & 1 || from < 0 ? 1 : e.extent[from--];
+  return full;
+}
+
+/// The iteration space of a group: all leaves broadcast together.
 inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
   Extents e;
   for (int i = 0; i < info.leaves; ++i) {
-    if (how.dropped_leaves >> i & 1) continue;
-    Broadcast b = broadcast(e, leaf[i].extents());
-    if (!b.mismatch.ok()) fail_broadcast(info.name, e, leaf[i].extents(), b.mismatch);
+    Extents own = leaf[i].extents();
+    if (how.dropped_leaves >> i & 1) own = with_axes(own, how.axes);
+    Broadcast b = broadcast(e, own);
+    if (!b.mismatch.ok()) fail_broadcast(info.name, e, own, b.mismatch);
     e = b.extents;
   }
   return e;
+}
+
+/// The rank of the iteration space, before its axes are known from the front.
+inline int group_rank(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
+  int rank = 0;
+  for (int i = info.product ? 1 : 0; i < info.leaves; ++i) {
+    int own = leaf[i].rank();
+    if (how.dropped_leaves >> i & 1) own += __builtin_popcount(how.from_end);
+    rank = std::max(rank, own);
+  }
+  return rank;
 }
 
 /// The result's extents: reduced axes are dropped, or kept with extent 1.

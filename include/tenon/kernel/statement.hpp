@@ -73,7 +73,8 @@ enum class Total : std::uint8_t { none, sum, mean_rows, mean_all };
 /// How a group's rows lie in its iteration space, what is done with one result a row, and whether the operands
 /// of its product are transposed.
 struct GroupCall {
-  std::uint32_t axes = 0;  ///< bit i: axis i of the iteration space is reduced
+  std::uint8_t from_end = 0;  ///< reduced axes, bit i: the i-th from the end; the door turns them into `axes`
+  std::uint32_t axes = 0;     ///< bit i: axis i of the iteration space is reduced
   bool keepdims = false;
   Total total = Total::none;         ///< what becomes of the results of all rows
   double scale = 1;                  ///< set by the door: what the sum of the rows is multiplied with

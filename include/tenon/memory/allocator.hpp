@@ -78,14 +78,6 @@ TENON_SHARED inline Local& local() {
   fail(Error::memory, "memory: " + std::to_string(bytes) + " bytes " + why);
 }
 
-TENON_COLD inline void* from_system(std::size_t bytes) {
-  Shared& s = shared();
-  s.system_calls.fetch_add(1, std::memory_order_relaxed);
-  void* p = std::aligned_alloc(64, bytes);
-  if (!p) fail_memory(bytes, "could not be allocated");
-  return p;
-}
-
 inline void count(std::int64_t bytes) {
   Shared& s = shared();
   std::int64_t live = s.live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
@@ -98,6 +90,42 @@ inline void count(std::int64_t bytes) {
   std::int64_t peak = s.peak.load(std::memory_order_relaxed);
   while (live > peak && !s.peak.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
   }
+}
+
+/// Blocks of bins to the system.
+inline void release(Bin* bins, int n) {
+  for (Bin* bin = bins; bin != bins + n; ++bin) {
+    while (Free* f = bin->head) {
+      bin->head = f->next;
+      std::free(f);
+    }
+    bin->count = 0;
+  }
+}
+inline void release_all() {
+  Shared& s = shared();
+  {
+    std::lock_guard lock(s.mutex);
+    release(s.bins, classes);
+    s.cached.store(0);
+  }
+  release(local().bins, small_classes);
+}
+
+// What the caches keep is given back before a failure is final.
+TENON_COLD inline void* from_system(std::size_t bytes) {
+  Shared& s = shared();
+  s.system_calls.fetch_add(1, std::memory_order_relaxed);
+  void* p = std::aligned_alloc(64, bytes);
+  if (!p) {
+    release_all();
+    p = std::aligned_alloc(64, bytes);
+  }
+  if (!p) {
+    s.live.fetch_sub(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+    fail_memory(bytes, "could not be allocated");
+  }
+  return p;
 }
 
 }  // namespace detail
@@ -114,25 +142,7 @@ inline void reset_peak() { detail::shared().peak.store(detail::shared().live.loa
 inline void set_limit(std::int64_t bytes) { detail::shared().limit.store(bytes); }
 
 /// Gives the shared cache and this thread's cache back to the system.
-inline void release_cache() {
-  detail::Shared& s = detail::shared();
-  std::lock_guard lock(s.mutex);
-  for (auto* bins : {s.bins}) {
-    for (int c = 0; c < detail::classes; ++c)
-      while (detail::Free* f = bins[c].head) {
-        bins[c].head = f->next;
-        std::free(f);
-      }
-  }
-  s.cached.store(0);
-  for (detail::Bin& bin : detail::local().bins) {
-    while (detail::Free* f = bin.head) {
-      bin.head = f->next;
-      std::free(f);
-    }
-    bin.count = 0;
-  }
-}
+inline void release_cache() { detail::release_all(); }
 
 /// A block of at least `bytes`, aligned to 64, contents undefined. Errors: Error::memory.
 inline void* allocate(std::size_t bytes) {

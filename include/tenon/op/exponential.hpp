@@ -14,7 +14,7 @@ struct Exp {
   static constexpr bool differentiable = true;
   static constexpr bool cheap = false;
   static constexpr Range range[1] = {{-8.0, 8.0}};
-  static constexpr double ulp = 1;
+  static constexpr double ulp = 1.5;
 
   template <class V>
   TENON_FN static constexpr V forward(V x) {

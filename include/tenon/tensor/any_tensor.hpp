@@ -37,11 +37,14 @@ class AnyTensor {
 
   /// A new contiguous tensor whose elements are undefined until written.
   static AnyTensor empty(Dtype dtype, const Extents& e) {
-    Index n = 1;
+    // Extents beside a 0 count too: strides are made of them.
+    Index n = 1, stretch = 1;
     for (int i = 0; i < e.rank; ++i) {
       if (e.extent[i] < 0) fail(Error::shape, "empty: negative extent in " + to_string(e));
-      if (e.extent[i] && n > (Index{1} << 46) / e.extent[i])
+      const Index extent = e.extent[i] ? e.extent[i] : 1;
+      if (stretch > (Index{1} << 46) / extent)
         fail(Error::memory, "empty: extents overflow: " + to_string(e));
+      stretch *= extent;
       n *= e.extent[i];
     }
     AnyTensor t;
@@ -101,6 +104,9 @@ class AnyTensor {
     Record& r = record("data");
     check_dtype(r, dtype_of<T>, "data");
     host_access("data");
+    if (r.generated || r.valueless) [[unlikely]]
+      fail(Error::tape, r.valueless ? "data: only the extents of this value were kept"
+                                    : "data: random numbers not yet made; to_contiguous() makes them");
     return static_cast<const T*>(r.data);
   }
   /// The memory for kernels, without asking anybody.
@@ -137,7 +143,8 @@ class AnyTensor {
       }
     }
     Buffer* b = r_->buffer;
-    if (r_->generated || b->adopted || b->references.load(std::memory_order_acquire) != 1) {
+    if (r_->generated || r_->valueless || b->adopted ||
+        b->references.load(std::memory_order_acquire) != 1 || !r_->contiguous()) {
       AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape());
       *this = std::move(fresh);
     }
@@ -150,8 +157,8 @@ class AnyTensor {
     Record* v = share(*base.r_);
     v->rank = static_cast<std::uint8_t>(e.rank);
     for (int i = 0; i < e.rank; ++i) v->extents[i] = e.extent[i], v->strides[i] = strides[i];
-    v->data = static_cast<char*>(v->data) +
-              offset * static_cast<Index>(size_of(v->dtype));
+    if (v->data)
+      v->data = static_cast<char*>(v->data) + offset * static_cast<Index>(size_of(v->dtype));
     return own(v);
   }
 
@@ -250,7 +257,6 @@ Writer<T> AnyTensor::write() {
   check_dtype(record("write"), dtype_of<T>, "write");
   host_access("write");
   detach();
-  if (!contiguous()) *this = to_contiguous();
   return Writer<T>(*this);
 }
 

@@ -13,23 +13,30 @@ inline void copy_strided(const Extents& e, Dtype from, const void* source, const
                          Dtype to, void* target, const Index* target_strides) {
   if (e.size() == 0) return;
   const Index from_bytes = static_cast<Index>(size_of(from)), to_bytes = static_cast<Index>(size_of(to));
-  const int last = e.rank - 1;
-  // The contiguous inner run is as long as both sides allow.
-  Index n = last < 0 ? 1 : e.extent[last];
-  const Index ss = last < 0 ? 1 : source_strides[last], ts = last < 0 ? 1 : target_strides[last];
-  int outer = last;
-  while (outer > 0 && source_strides[outer - 1] == ss * n && target_strides[outer - 1] == ts * n)
-    n *= e.extent[--outer];
+  // Axes of extent 1 say nothing; the others are merged where both sides allow.
+  Index extent[max_rank], ss[max_rank], ts[max_rank];
+  int rank = 0;
+  for (int i = 0; i < e.rank; ++i) {
+    if (e.extent[i] == 1) continue;
+    const bool merges = rank > 0 && ss[rank - 1] == source_strides[i] * e.extent[i] &&
+                        ts[rank - 1] == target_strides[i] * e.extent[i];
+    if (!merges) extent[rank++] = 1;
+    extent[rank - 1] *= e.extent[i];
+    ss[rank - 1] = source_strides[i];
+    ts[rank - 1] = target_strides[i];
+  }
+  if (rank == 0) extent[rank] = 1, ss[rank] = 1, ts[rank++] = 1;
+  const int last = rank - 1;
   Index at[max_rank] = {};
   const char* s = static_cast<const char*>(source);
   char* t = static_cast<char*>(target);
   for (;;) {
-    convert(from, s, ss, to, t, ts, n);
-    int i = outer - 1;
+    convert(from, s, ss[last], to, t, ts[last], extent[last]);
+    int i = last - 1;
     for (; i >= 0; --i) {
-      s += source_strides[i] * from_bytes, t += target_strides[i] * to_bytes;
-      if (++at[i] < e.extent[i]) break;
-      s -= at[i] * source_strides[i] * from_bytes, t -= at[i] * target_strides[i] * to_bytes;
+      s += ss[i] * from_bytes, t += ts[i] * to_bytes;
+      if (++at[i] < extent[i]) break;
+      s -= at[i] * ss[i] * from_bytes, t -= at[i] * ts[i] * to_bytes;
       at[i] = 0;
     }
     if (i < 0) return;
@@ -67,6 +74,13 @@ inline void copy_out(const Record& source, Dtype to, void* target) {
   }
   Index strides[max_rank];
   contiguous_strides(e, strides);
+  // Converting many short runs would cost more than one pass to put them together.
+  if (to != source.dtype && !source.contiguous()) {
+    AnyTensor packed = AnyTensor::empty(source.dtype, e);
+    copy_strided(e, source.dtype, source.data, source.strides, source.dtype, packed.raw_writable(),
+                 strides);
+    return convert(source.dtype, packed.raw(), 1, to, target, 1, e.size());
+  }
   copy_strided(e, source.dtype, source.data, source.strides, to, target, strides);
 }
 

@@ -27,11 +27,11 @@ TEST_CASE("scratch: users do not share, and a user meets its buffer again", "[ke
   CHECK(kernel::scratch<One>(64) == one);
 }
 
-TEST_CASE("scratch: what no machine has is Error::memory, and the buffer stays usable",
+TEST_CASE("scratch: what no object can have is Error::memory, and the buffer stays usable",
           "[kernel][scratch]") {
   kernel::Scratch buffer;
   try {
-    buffer.get(std::numeric_limits<std::size_t>::max() / 2);
+    buffer.get(std::numeric_limits<std::size_t>::max());
     FAIL("no error");
   } catch (const Error& error) {
     CHECK(error.code() == Error::memory);

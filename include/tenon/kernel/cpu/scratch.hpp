@@ -4,6 +4,7 @@
 #include <tenon/core/error.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 namespace tenon::inline TENON_ISA::kernel {
@@ -27,7 +28,7 @@ class Scratch {
 
   TENON_COLD void grow(std::size_t bytes) {
     release();
-    data_ = ::operator new(bytes, line, std::nothrow);
+    data_ = bytes > PTRDIFF_MAX ? nullptr : ::operator new(bytes, line, std::nothrow);
     if (data_ == nullptr) {
       fail(Error::memory, "scratch: no memory for " + std::to_string(bytes) + " bytes");
     }

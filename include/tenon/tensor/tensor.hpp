@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensor<T, Shape>: a typed view of an AnyTensor, checked when it is made.
+#pragma once
+#include <tenon/tensor/any_tensor.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+template <class T, class S>
+class Tensor;
+template <class Tree, class T, class S>
+class Expression;
+template <class T, class S>
+class TensorView;
+
+namespace detail {
+template <class X>
+inline constexpr bool is_expression = false;
+template <class Tree, class T, class S>
+inline constexpr bool is_expression<Expression<Tree, T, S>> = true;
+template <class X>
+inline constexpr bool is_tensor = false;
+template <class T, class S>
+inline constexpr bool is_tensor<Tensor<T, S>> = true;
+
+TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtype, const Extents& known) {
+  if (r.dtype != dtype)
+    fail(Error::dtype, std::string(name) + ": the value holds " + name_of(r.dtype) + ", the tensor's type is " +
+                           name_of(dtype));
+  if (r.rank != known.rank)
+    fail(Error::shape, std::string(name) + ": the value " + to_string(r.shape()) + " has rank " +
+                           std::to_string(int(r.rank)) + ", the tensor's type has rank " +
+                           std::to_string(known.rank));
+  for (int i = 0; i < known.rank; ++i)
+    if (known.extent[i] != dyn && known.extent[i] != r.extents[i])
+      fail(Error::shape, std::string(name) + ": extents differ on axis " + std::to_string(i) + ": the value is " +
+                             to_string(r.shape()) + " (" + std::to_string(r.extents[i]) + " vs " +
+                             std::to_string(known.extent[i]) + ")");
+}
+}  // namespace detail
+
+/// Element type T, extents S: what S leaves `dyn` is known at run time. One pointer wide; copies are O(1) and
+/// share their elements until one is written. A default-constructed tensor holds nothing.
+template <class T, class S>
+class Tensor {
+ public:
+  using element = T;
+  using shape_type = S;
+  static constexpr int rank = S::rank;
+
+  Tensor() = default;
+  /// Checks dtype, rank and static extents. Errors: Error::dtype, Error::shape.
+  Tensor(AnyTensor any) : any_(std::move(any)) { check("tensor"); }
+  /// Evaluates an expression of the same element type whose extents fit.
+  template <class X>
+    requires(detail::is_expression<std::remove_cvref_t<X>>)
+  Tensor(X&& x) : any_(detail_value(std::forward<X>(x))) {
+    using E = std::remove_cvref_t<X>;
+    static_assert(std::is_same_v<typename E::element, T>, "tenon: Tensor = expression: element types differ");
+    if constexpr (!std::is_same_v<typename E::shape_type, S>) check("tensor");
+  }
+  template <class U, class R>
+    requires(!std::is_same_v<R, S> && std::is_same_v<U, T>)
+  Tensor(const Tensor<U, R>& other) : any_(other.any()) { check("tensor"); }
+  Tensor(TensorView<T, S> view);
+
+  const AnyTensor& any() const { return any_; }
+  AnyTensor& any() { return any_; }
+  operator const AnyTensor&() const { return any_; }
+  bool defined() const { return any_.defined(); }
+
+  S shape() const { return S(any_.extents()); }
+  Extents extents() const { return any_.extents(); }
+  Index extent(int axis) const { return any_.extent(axis); }
+  Index size() const { return any_.size(); }
+  std::uint64_t id() const { return any_.id(); }
+  bool contiguous() const { return any_.contiguous(); }
+
+  /// The elements for the host to read, at the strides of any().
+  const T* data() const { return any_.data<T>(); }
+  /// The only element. Errors: Error::shape unless there is exactly one.
+  T item() const {
+    if (any_.size() != 1)
+      fail(Error::shape, "item: the tensor " + to_string(any_.extents()) + " has " +
+                             std::to_string(any_.size()) + " elements, not 1");
+    return *any_.to_contiguous().template data<T>();
+  }
+  /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors: Error::value
+  /// when the elements are not contiguous.
+  std::span<const T> span() const {
+    if (!any_.contiguous()) fail(Error::value, "span: the tensor is a view with gaps; use to_contiguous()");
+    return {data(), static_cast<std::size_t>(size())};
+  }
+  /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its data.
+  Writer<T> write() { return any_.template write<T>(); }
+  Tensor clone() const { return Tensor(any_.clone()); }
+  Tensor to_contiguous() const { return Tensor(any_.to_contiguous()); }
+
+  /// A view of one element, a row, a slice, ...: tensor/view.hpp. Of an lvalue it can be assigned to.
+  template <class... Is>
+  auto operator()(Is... index) const&;
+  template <class... Is>
+  auto operator()(Is... index) &;
+  template <class... Is>
+  auto operator()(Is... index) &&;
+
+ private:
+  template <class X>
+  static AnyTensor detail_value(X&& x) {
+    if constexpr (std::is_lvalue_reference_v<X>) return x.value();
+    else return std::forward<X>(x).take();
+  }
+  void check(const char* name) const {
+    const Record& r = any_.record(name);
+    bool fits = r.dtype == dtype_of<T> && r.rank == S::rank;
+    for (int i = 0; fits && i < S::rank; ++i) fits = S::known[i] == dyn || S::known[i] == r.extents[i];
+    if (!fits) [[unlikely]] {
+      Extents known;
+      known.rank = S::rank;
+      for (int i = 0; i < S::rank; ++i) known.extent[i] = S::known[i];
+      detail::fail_assign(name, r, dtype_of<T>, known);
+    }
+  }
+  AnyTensor any_;
+};
+
+/// `Tensor h = expression;` finds element type and shape.
+template <class Tree, class T, class S>
+Tensor(Expression<Tree, T, S>) -> Tensor<T, S>;
+template <class T, class S>
+Tensor(TensorView<T, S>) -> Tensor<T, S>;
+
+}  // namespace tenon

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <tenon/memory/allocator.hpp>
+
+#include "support/catch.hpp"
+#include "support/files.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+using namespace tenon;
+using tests::failure;
+
+TEST_CASE("allocator: a size class is large enough, the next smaller one is not, and little is lost",
+          "[memory][allocator]") {
+  int previous = 0;
+  for (std::size_t b = 0; b < 300000; ++b) {
+    const int c = memory::detail::size_class(b);
+    REQUIRE((c == previous || c == previous + 1));
+    REQUIRE(memory::detail::class_bytes(c) >= b);
+    if (c > 0) {
+      REQUIRE(memory::detail::class_bytes(c - 1) < b);
+      REQUIRE(static_cast<double>(memory::detail::class_bytes(c)) <= 1.25 * static_cast<double>(b) + 16);
+    }
+    previous = c;
+  }
+  for (int power = 18; power <= 46; ++power)
+    for (std::size_t b : {(std::size_t{1} << power) - 1, std::size_t{1} << power}) {
+      const int c = memory::detail::size_class(b);
+      REQUIRE(c < memory::detail::classes);
+      REQUIRE(memory::detail::class_bytes(c) >= b);
+      REQUIRE(memory::detail::class_bytes(c - 1) < b);
+    }
+}
+
+TEST_CASE("allocator: blocks are aligned to 64, writable to their end and do not overlap",
+          "[memory][allocator]") {
+  std::vector<std::pair<unsigned char*, std::size_t>> blocks;
+  for (std::size_t b : {1u, 63u, 64u, 65u, 100u, 128u, 1000u, 4096u, 65536u, 65537u, 300000u, 64u, 1u}) {
+    auto* p = static_cast<unsigned char*>(memory::allocate(b));
+    CHECK(reinterpret_cast<std::uintptr_t>(p) % 64 == 0);
+    std::memset(p, static_cast<int>(blocks.size()), b);
+    blocks.emplace_back(p, b);
+  }
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    auto [p, b] = blocks[i];
+    CHECK(p[0] == i);
+    CHECK(p[b - 1] == i);
+    memory::deallocate(p, b);
+  }
+  void* nothing = memory::allocate(0);
+  CHECK(nothing != nullptr);
+  memory::deallocate(nothing, 0);
+}
+
+TEST_CASE("allocator: a block freed is the next one of its class, without asking the system",
+          "[memory][allocator]") {
+  for (std::size_t b : {40u, 5000u, 200000u}) {
+    void* p = memory::allocate(b);
+    memory::deallocate(p, b);
+    const auto calls = memory::statistics().system_calls;
+    for (int i = 0; i < 10; ++i) {
+      void* q = memory::allocate(b);
+      CHECK(q == p);
+      memory::deallocate(q, b);
+    }
+    CHECK(memory::statistics().system_calls == calls);
+  }
+}
+
+TEST_CASE("allocator: statistics count what is held, the peak, and what is kept",
+          "[memory][allocator]") {
+  memory::release_cache();
+  memory::reset_peak();
+  const auto before = memory::statistics();
+  CHECK(before.cached == 0);
+  CHECK(before.peak == before.live);
+  void* p = memory::allocate(1 << 20);
+  void* q = memory::allocate(1 << 20);
+  memory::deallocate(p, 1 << 20);
+  const auto held = memory::statistics();
+  CHECK(held.live - before.live == 1 << 20);
+  CHECK(held.peak - before.live == 2 << 20);
+  CHECK(held.cached == 1 << 20);
+  memory::deallocate(q, 1 << 20);
+  CHECK(memory::statistics().live == before.live);
+  memory::release_cache();
+  CHECK(memory::statistics().cached == 0);
+  const auto calls = memory::statistics().system_calls;
+  p = memory::allocate(1 << 20);
+  CHECK(memory::statistics().system_calls == calls + 1);
+  memory::deallocate(p, 1 << 20);
+}
+
+TEST_CASE("allocator: what passes the limit or the machine is an error that leaves no trace",
+          "[memory][allocator]") {
+  const auto live = memory::statistics().live;
+  memory::set_limit(live + (1 << 20));
+  void* p = memory::allocate(1 << 19);
+  auto f = failure([] { memory::allocate(1 << 20); });
+  memory::set_limit(0);
+  CHECK(f.code == Error::memory);
+  CHECK_THAT(f.text, ContainsSubstring("limit"));
+  CHECK(memory::statistics().live == live + (1 << 19));
+  memory::deallocate(p, 1 << 19);
+  p = memory::allocate(1 << 20);
+  memory::deallocate(p, 1 << 20);
+  CHECK(failure([] { memory::allocate(~std::size_t{0}); }).code == Error::memory);
+  CHECK(failure([] { memory::allocate((std::size_t{1} << 46) + 1); }).code == Error::memory);
+  CHECK(memory::statistics().live == live);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // More than any address space of 47 bits has left.
+  std::vector<void*> large;
+  f = failure([&] {
+    for (int i = 0; i < 4; ++i) large.push_back(memory::allocate(std::size_t{1} << 46));
+  });
+  CHECK(f.code == Error::memory);
+  for (void* block : large) memory::deallocate(block, std::size_t{1} << 46);
+  memory::release_cache();
+  CHECK(memory::statistics().live == live);
+#endif
+}
+
+TEST_CASE("allocator: threads take and return each other's blocks", "[memory][allocator]") {
+  const auto live = memory::statistics().live;
+  std::vector<void*> blocks(4000);
+  auto size = [](std::size_t i) { return 16 + i % 7 * 20000; };
+  std::thread first([&] {
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      blocks[i] = memory::allocate(size(i));
+      std::memset(blocks[i], 1, 16);
+    }
+  });
+  first.join();
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (std::size_t i = t; i < blocks.size(); i += 4) {
+        memory::deallocate(blocks[i], size(i));
+        void* p = memory::allocate(size(i));
+        std::memset(p, 2, 16);
+        memory::deallocate(p, size(i));
+      }
+    });
+  for (std::thread& t : threads) t.join();
+  CHECK(memory::statistics().live == live);
+}
