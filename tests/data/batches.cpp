@@ -122,7 +122,8 @@ TEST_CASE("batches: other dtypes, more axes and views of a larger tensor", "[dat
   AnyTensor x = AnyTensor::empty(Dtype::f64, Extents{3, {6, 2, 3}});
   for (Index i = 0; i < 36; ++i) static_cast<double*>(x.raw_writable())[i] = static_cast<double>(i);
   AnyTensor target = AnyTensor::empty(Dtype::f32, Extents{2, {6, 2}});
-  for (Index i = 0; i < 12; ++i) static_cast<float*>(target.raw_writable())[i] = static_cast<float>(i);
+  for (Index i = 0; i < 12; ++i)
+    static_cast<float*>(target.raw_writable())[i] = static_cast<float>(i);
   Batches batches(x, target, 2, 1, BatchOptions{.shuffle = false});
   Batch b = batches.at(0, 1);
   CHECK(b.x.dtype() == Dtype::f64);
@@ -141,8 +142,7 @@ TEST_CASE("batches: other dtypes, more axes and views of a larger tensor", "[dat
   CHECK(b.x.data<double>()[35] == 4);
 }
 
-TEST_CASE("batches: a batch is nobody else's memory, and memory is used again",
-          "[data][batches]") {
+TEST_CASE("batches: a batch is nobody else's memory, and memory is used again", "[data][batches]") {
   AnyTensor source = images(64, 100);
   Batches batches(source, labels(64), 16, 1);
   const Batch kept = batches.at(0, 0);

@@ -88,8 +88,9 @@ TEST_CASE("fashion_mnist: a file that is missing or does not fit is named",
   CHECK(failure([] { load_fashion_mnist(""); }).code == Error::file);
 }
 
-TEST_CASE("fashion_mnist: the installed data set has 60,000 and 10,000 pictures, a tenth of each class",
-          "[data][fashion_mnist]") {
+TEST_CASE(
+    "fashion_mnist: the installed data set has 60,000 and 10,000 pictures, a tenth of each class",
+    "[data][fashion_mnist]") {
   const std::string folder = "/usr/share/datasets/fashion-mnist";
   if (!std::filesystem::exists(folder)) {
     WARN("skipped: the package dataset-fashion-mnist is not installed");
@@ -108,7 +109,8 @@ TEST_CASE("fashion_mnist: the installed data set has 60,000 and 10,000 pictures,
 
 TEST_CASE("digits: the repository's file has 1,797, the last fifth of them for testing",
           "[data][digits]") {
-  const data::ImageSet s = load_digits(std::string(TESTS_SOURCE_DIR) + "/examples/data/digits.csv.gz");
+  const data::ImageSet s =
+      load_digits(std::string(TESTS_SOURCE_DIR) + "/examples/data/digits.csv.gz");
   CHECK(s.train_images.extents() == Extents{2, {1438, 784}});
   CHECK(s.test_images.extents() == Extents{2, {359, 784}});
   CHECK(s.train_labels.extents() == Extents{1, {1438}});

@@ -130,8 +130,7 @@ TEST_CASE("atomic file: a full disk is an error, the old file survives and no ot
   }
 }
 
-TEST_CASE("atomic file: a process that dies while it writes leaves the old file",
-          "[io][file]") {
+TEST_CASE("atomic file: a process that dies while it writes leaves the old file", "[io][file]") {
   tests::TemporaryFolder folder;
   const std::string path = folder / "a";
   put(path, "old");
@@ -152,8 +151,7 @@ TEST_CASE("atomic file: a process that dies while it writes leaves the old file"
   CHECK(get(path) == "new");
 }
 
-TEST_CASE("atomic file: several writers of one name each put a whole file in place",
-          "[io][file]") {
+TEST_CASE("atomic file: several writers of one name each put a whole file in place", "[io][file]") {
   tests::TemporaryFolder folder;
   const std::string path = folder / "a";
   std::vector<std::thread> threads;
@@ -205,12 +203,15 @@ TEST_CASE("atomic file: names of the greatest length, of the working folder, and
   std::filesystem::current_path(before);
   CHECK(get(folder / "here") == "new");
 
-  const std::string others[] = {folder / "none/a", folder.path(), folder / "none/", "", "/dev/null"};
+  const std::string others[] = {folder / "none/a", folder.path(), folder / "none/", "",
+                                "/dev/null"};
   for (const std::string& path : others) {
     INFO(path);
     CHECK(failure([&] { io::AtomicFile f(path); }).code == Error::file);
   }
-  CHECK(failure([&] { io::AtomicFile f(folder / std::string(256, 'x')); f.commit(); }).code ==
-        Error::file);
+  CHECK(failure([&] {
+          io::AtomicFile f(folder / std::string(256, 'x'));
+          f.commit();
+        }).code == Error::file);
   CHECK(folder.entries() == 2);
 }

@@ -46,8 +46,9 @@ TEST_CASE("idx: each element type is read in big-endian order", "[io][idx]") {
         I{INT32_MIN, 0x01020304});
   CHECK(elements<float>(read(folder, bytes("\0\0\x0d\1\0\0\0\2\x3f\xc0\0\0\xff\x80\0\0"))) ==
         std::vector<float>{1.5f, -INFINITY});
-  CHECK(elements<double>(read(folder, bytes("\0\0\x0e\1\0\0\0\1\xc0\x09\x21\xfb\x54\x44\x2d\x18"))) ==
-        std::vector<double>{-M_PI});
+  CHECK(
+      elements<double>(read(folder, bytes("\0\0\x0e\1\0\0\0\1\xc0\x09\x21\xfb\x54\x44\x2d\x18"))) ==
+      std::vector<double>{-M_PI});
 }
 
 TEST_CASE("idx: rank 0, rank 8 and extents 0 are tensors too", "[io][idx]") {
@@ -138,8 +139,7 @@ TEST_CASE("idx: cut at any byte, plain or packed, it is an error", "[io][idx]") 
   CHECK(failure([&] { read(folder, packed + packed); }).code == Error::format);
 }
 
-TEST_CASE("idx: any changed byte gives an error or a tensor of what is there",
-          "[io][idx][fuzz]") {
+TEST_CASE("idx: any changed byte gives an error or a tensor of what is there", "[io][idx][fuzz]") {
   tests::TemporaryFolder folder;
   const std::string packed = pack(folder, small);
   for (const std::string& whole : {small, packed})
@@ -152,7 +152,6 @@ TEST_CASE("idx: any changed byte gives an error or a tensor of what is there",
         auto f = failure([&] { x = read(folder, changed); });
         if (f.code == 0)
           CHECK(static_cast<std::size_t>(x.size()) * size_of(x.dtype()) <= 4 * small.size());
-        else
-          CHECK(f.code == Error::format);
+        else CHECK(f.code == Error::format);
       }
 }

@@ -40,7 +40,8 @@ bool same(const AnyTensor& a, const AnyTensor& b) {
   const AnyTensor x = a.to_contiguous(), y = b.to_contiguous();
   return x.dtype() == y.dtype() && x.extents() == y.extents() &&
          (x.size() == 0 ||
-          std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.size()) * size_of(x.dtype())) == 0);
+          std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.size()) * size_of(x.dtype())) ==
+              0);
 }
 
 }  // namespace
@@ -132,10 +133,10 @@ TEST_CASE("safetensors: every tensor lies at a multiple of its element's size",
           "[io][safetensors]") {
   tests::TemporaryFolder folder;
   for (int length = 1; length < 10; ++length) {
-    const NamedTensor all[] = {{std::string(static_cast<std::size_t>(length), 'n'),
-                                counting(Dtype::u8, Extents{1, {3}})},
-                               {"half", counting(Dtype::bf16, Extents{1, {3}})},
-                               {"double", counting(Dtype::f64, Extents{1, {1}})}};
+    const NamedTensor all[] = {
+        {std::string(static_cast<std::size_t>(length), 'n'), counting(Dtype::u8, Extents{1, {3}})},
+        {"half", counting(Dtype::bf16, Extents{1, {3}})},
+        {"double", counting(Dtype::f64, Extents{1, {1}})}};
     save_safetensors(folder / "a", all);
     const std::string contents = get(folder / "a");
     std::uint64_t header = 0;
@@ -165,8 +166,9 @@ TEST_CASE("safetensors: what cannot be saved leaves the old file", "[io][safeten
   CHECK(save(empty).code == Error::uninitialised);
   CHECK_THAT(save(empty).text, ContainsSubstring("\"fc1.weight\""));
   CHECK(save(valueless).code == Error::tape);
-  CHECK(failure([&] { save_safetensors(folder / "a", good, {{"k", "\x80"}}); }).code ==
-        Error::value);
+  CHECK(failure([&] {
+          save_safetensors(folder / "a", good, {{"k", "\x80"}});
+        }).code == Error::value);
   CHECK(get(folder / "a") == before);
   CHECK(folder.entries() == 1);
 }

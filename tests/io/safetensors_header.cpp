@@ -52,10 +52,12 @@ struct Bad {
 TEST_CASE("safetensors header: unusual but right ones are read", "[io][safetensors]") {
   tests::TemporaryFolder folder;
   const std::string good[] = {
-      contents("{}"), contents("{}      "), contents("{\"__metadata__\":{}}"),
+      contents("{}"),
+      contents("{}      "),
+      contents("{\"__metadata__\":{}}"),
       contents(" {\n}").replace(8, 1, "{").replace(9, 1, " "),
-      contents("{" + entry("b", "U8", "[2]", "[4,6]") + "," + entry("a", "F32", "[]", "[0,4]") + "}",
-               6),
+      contents(
+          "{" + entry("b", "U8", "[2]", "[4,6]") + "," + entry("a", "F32", "[]", "[0,4]") + "}", 6),
       contents("{" + entry("a", "F32", "[0]", "[4,4]") + "," + entry("b", "F32", "[1]", "[0,4]") +
                    "," + entry("c", "F32", "[0,7]", "[0,0]") + "}",
                4),
@@ -92,7 +94,8 @@ TEST_CASE("safetensors header: a bad one is an error that names the file and the
       {"200,000 lists deep", contents("{\"a\":" + repeated("[", 200000)), "tensor \"a\" must be"},
       {"deep inside a field", contents("{\"w\":{\"dtype\":" + repeated("{\"a\":", 200000)),
        "an object in the wrong place"},
-      {"deep inside a shape", contents(f32(repeated("[", 200000), "[0,4]")), "an array in the wrong"},
+      {"deep inside a shape", contents(f32(repeated("[", 200000), "[0,4]")),
+       "an array in the wrong"},
       {"deep in the metadata", contents("{\"__metadata__\":{\"k\":" + repeated("[", 200000)),
        "must hold texts"},
       {"not UTF-8 in a name", contents("{\"\xff\":1}"), "not JSON in UTF-8"},
@@ -100,19 +103,25 @@ TEST_CASE("safetensors header: a bad one is an error that names the file and the
       {"half a surrogate", contents("{\"\\ud800\":1}"), "not JSON in UTF-8"},
       {"metadata a number", contents("{\"__metadata__\":1}"), "\"__metadata__\" must hold texts"},
       {"metadata null", contents("{\"__metadata__\":null}"), "\"__metadata__\" must hold texts"},
-      {"metadata text a number", contents("{\"__metadata__\":{\"a\":1}}"), "must hold texts, has a"},
+      {"metadata text a number", contents("{\"__metadata__\":{\"a\":1}}"),
+       "must hold texts, has a"},
       {"metadata text an object", contents("{\"__metadata__\":{\"a\":{}}}"), "must hold texts"},
       {"metadata twice", contents("{\"__metadata__\":{},\"__metadata__\":{}}"), "occurs twice"},
-      {"metadata key twice", contents("{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}"), "two texts \"a\""},
+      {"metadata key twice", contents("{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}"),
+       "two texts \"a\""},
       {"tensor a number", contents("{\"w\":1}"), "tensor \"w\" must be an object, is a number"},
       {"tensor a list", contents("{\"w\":[]}"), "tensor \"w\" must be an object, is an array"},
       {"tensor null", contents("{\"w\":null}"), "tensor \"w\" must be an object"},
       {"tensor empty", contents("{\"w\":{}}"), "tensor \"w\" lacks dtype"},
-      {"no offsets", contents("{\"w\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4), "lacks dtype, shape or"},
+      {"no offsets", contents("{\"w\":{\"dtype\":\"F32\",\"shape\":[1]}}", 4),
+       "lacks dtype, shape or"},
       {"another field", contents("{\"w\":{\"x\":[]}}"), "unknown field \"x\""},
-      {"a field twice", contents("{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}"), "two fields \"dtype\""},
-      {"unknown dtype", contents("{" + entry("w", "F33", "[1]", "[0,4]") + "}", 4), "dtype \"F33\""},
-      {"dtype in small letters", contents("{" + entry("w", "f32", "[1]", "[0,4]") + "}", 4), "\"f32\""},
+      {"a field twice", contents("{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F32\"}}"),
+       "two fields \"dtype\""},
+      {"unknown dtype", contents("{" + entry("w", "F33", "[1]", "[0,4]") + "}", 4),
+       "dtype \"F33\""},
+      {"dtype in small letters", contents("{" + entry("w", "f32", "[1]", "[0,4]") + "}", 4),
+       "\"f32\""},
       {"dtype a number", contents("{\"w\":{\"dtype\":1}}"), "tensor \"w\" has a number"},
       {"shape a number", contents(f32("4", "[0,4]"), 4), "tensor \"w\" has a number"},
       {"shape of texts", contents(f32("[\"4\"]", "[0,4]"), 4), "tensor \"w\" has a string"},
@@ -134,9 +143,12 @@ TEST_CASE("safetensors header: a bad one is an error that names the file and the
        "of 4 bytes"},
       {"too few bytes", contents(f32("[2]", "[0,4]"), 4), "has 4 bytes, F32 [2] needs 8"},
       {"too many bytes", contents(f32("[1]", "[0,8]"), 8), "has 8 bytes, F32 [1] needs 4"},
-      {"overlap", contents("{" + two + entry("b", "U8", "[4]", "[2,6]") + "}", 6), "\"b\" overlaps"},
-      {"the same bytes", contents("{" + two + entry("b", "U8", "[4]", "[0,4]") + "}", 4), "overlaps"},
-      {"a hole", contents("{" + two + entry("b", "U8", "[4]", "[5,9]") + "}", 9), "\"b\" leaves a gap"},
+      {"overlap", contents("{" + two + entry("b", "U8", "[4]", "[2,6]") + "}", 6),
+       "\"b\" overlaps"},
+      {"the same bytes", contents("{" + two + entry("b", "U8", "[4]", "[0,4]") + "}", 4),
+       "overlaps"},
+      {"a hole", contents("{" + two + entry("b", "U8", "[4]", "[5,9]") + "}", 9),
+       "\"b\" leaves a gap"},
       {"a hole in front", contents(f32("[1]", "[4,8]"), 8), "\"w\" leaves a gap"},
       {"bytes behind", contents(f32("[1]", "[0,4]"), 5), "1 bytes belong to no tensor"},
       {"bytes of nobody", contents("{}", 1), "offset 10: 1 bytes belong to no tensor"},
@@ -170,8 +182,10 @@ TEST_CASE("safetensors header: a BOOL that is neither 0 nor 1 is an error with i
   CHECK_THAT(f.text, ContainsSubstring("offset " + std::to_string(text.size() - 1) + ": a BOOL"));
 }
 
-TEST_CASE("safetensors header: cut anywhere it is an error; any changed byte gives an error or "
-          "tensors of the file's size", "[io][safetensors][fuzz]") {
+TEST_CASE(
+    "safetensors header: cut anywhere it is an error; any changed byte gives an error or "
+    "tensors of the file's size",
+    "[io][safetensors][fuzz]") {
   tests::TemporaryFolder folder;
   AnyTensor x = AnyTensor::empty(Dtype::f32, Extents{2, {2, 3}}), y = x.to(Dtype::boolean);
   std::memset(x.raw_writable(), 0, 24);

@@ -12,8 +12,9 @@
 using namespace tenon;
 using tests::failure;
 
-TEST_CASE("allocator: a size class is large enough, the next smaller one is not, and little is lost",
-          "[memory][allocator]") {
+TEST_CASE(
+    "allocator: a size class is large enough, the next smaller one is not, and little is lost",
+    "[memory][allocator]") {
   int previous = 0;
   for (std::size_t b = 0; b < 300000; ++b) {
     const int c = memory::detail::size_class(b);
@@ -21,7 +22,8 @@ TEST_CASE("allocator: a size class is large enough, the next smaller one is not,
     REQUIRE(memory::detail::class_bytes(c) >= b);
     if (c > 0) {
       REQUIRE(memory::detail::class_bytes(c - 1) < b);
-      REQUIRE(static_cast<double>(memory::detail::class_bytes(c)) <= 1.25 * static_cast<double>(b) + 16);
+      REQUIRE(static_cast<double>(memory::detail::class_bytes(c)) <=
+              1.25 * static_cast<double>(b) + 16);
     }
     previous = c;
   }
@@ -37,7 +39,8 @@ TEST_CASE("allocator: a size class is large enough, the next smaller one is not,
 TEST_CASE("allocator: blocks are aligned to 64, writable to their end and do not overlap",
           "[memory][allocator]") {
   std::vector<std::pair<unsigned char*, std::size_t>> blocks;
-  for (std::size_t b : {1u, 63u, 64u, 65u, 100u, 128u, 1000u, 4096u, 65536u, 65537u, 300000u, 64u, 1u}) {
+  for (std::size_t b :
+       {1u, 63u, 64u, 65u, 100u, 128u, 1000u, 4096u, 65536u, 65537u, 300000u, 64u, 1u}) {
     auto* p = static_cast<unsigned char*>(memory::allocate(b));
     CHECK(reinterpret_cast<std::uintptr_t>(p) % 64 == 0);
     std::memset(p, static_cast<int>(blocks.size()), b);

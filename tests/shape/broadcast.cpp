@@ -67,8 +67,9 @@ TEST_CASE("broadcast: it is commutative, idempotent and associative", "[shape][b
   }
 }
 
-TEST_CASE("broadcast: where dyn may be anything, a known extent decides, and only a static 1 stretches",
-          "[shape][broadcast]") {
+TEST_CASE(
+    "broadcast: where dyn may be anything, a known extent decides, and only a static 1 stretches",
+    "[shape][broadcast]") {
   const Extents d{1, {dyn}}, one{1, {1}}, five{1, {5}};
   CHECK(broadcast(d, one).extents == d);
   CHECK(broadcast(one, d).extents == d);
@@ -82,8 +83,7 @@ TEST_CASE("broadcast: errors name function, shapes, axis and both extents", "[sh
   const Extents a{2, {64, 10}}, b{1, {12}};
   auto f = failure([&] { fail_broadcast("add", a, b, broadcast(a, b).mismatch); });
   CHECK(f.code == Error::shape);
-  CHECK(f.text ==
-        "tenon::add: operands do not broadcast on axis 1: [64, 10] and [12] (10 vs 12)");
+  CHECK(f.text == "tenon::add: operands do not broadcast on axis 1: [64, 10] and [12] (10 vs 12)");
   CHECK(to_string(Extents{}) == "[]");
 }
 

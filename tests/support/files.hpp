@@ -52,7 +52,7 @@ std::string bytes(const char (&literal)[N]) {
   return std::string(literal, N - 1);
 }
 
-/// What a call threw: code 0 if nothing. Anything but tenon::Error passes through and fails the test.
+/// What a call threw: code 0 if nothing. Anything but tenon::Error passes through, a failed test.
 struct Failure {
   int code = 0;
   std::string text;

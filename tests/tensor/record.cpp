@@ -71,5 +71,6 @@ TEST_CASE("record: only memory of our own may be loaded past its end", "[tensor]
   const float data[3] = {};
   CHECK(AnyTensor::empty(Dtype::f32, Extents{1, {3}}).get()->padded());
   CHECK_FALSE(AnyTensor::adopt(Dtype::f32, Extents{1, {3}}, data).get()->padded());
-  CHECK_FALSE(AnyTensor::valueless(AnyTensor::adopt(Dtype::f32, Extents{1, {3}}, data)).get()->padded());
+  CHECK_FALSE(
+      AnyTensor::valueless(AnyTensor::adopt(Dtype::f32, Extents{1, {3}}, data)).get()->padded());
 }

@@ -31,9 +31,9 @@
 
 /// Marks a definition shared by host and device.
 #if defined(__CUDACC__)
-#define TENON_FN __host__ __device__ inline
+#define TENON_FN __host__ __device__ inline __attribute__((always_inline))
 #else
-#define TENON_FN inline
+#define TENON_FN inline __attribute__((always_inline))
 #endif
 
 /// A function whose call must vanish: packs are passed in registers only if nothing is left to call.

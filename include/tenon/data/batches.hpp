@@ -62,12 +62,12 @@ class Batches {
       : images_(images), labels_(labels), batch_(batch_size), options_(options) {
     key_.seed = rng.stream("batches").seed();
     if (batch_size < 1)
-      fail(Error::value, "Batches: a batch of " + std::to_string(batch_size) +
-                             " rows: the least is 1");
+      fail(Error::value,
+           "Batches: a batch of " + std::to_string(batch_size) + " rows: the least is 1");
     const Extents e = images.record("Batches: images").shape(), l = labels.extents();
     if (e.rank == 0 || l.rank == 0)
-      fail(Error::shape, "Batches: images " + to_string(e) + " and labels " + to_string(l) +
-                             " need an axis 0");
+      fail(Error::shape,
+           "Batches: images " + to_string(e) + " and labels " + to_string(l) + " need an axis 0");
     if (e[0] != l[0])
       fail(Error::shape, "Batches: images and labels differ on axis 0: " + to_string(e) + " and " +
                              to_string(l) + " (" + std::to_string(e[0]) + " vs " +
@@ -136,8 +136,7 @@ class Batches {
       if (scaled)
         detail::scale_bytes(reinterpret_cast<const std::uint8_t*>(row),
                             reinterpret_cast<float*>(to) + i * width, width, high_, low_);
-      else
-        std::memcpy(to + static_cast<std::size_t>(i) * bytes, row, bytes);
+      else std::memcpy(to + static_cast<std::size_t>(i) * bytes, row, bytes);
     }
     return out;
   }

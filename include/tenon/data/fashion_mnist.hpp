@@ -54,7 +54,7 @@ inline void load_part(const std::string& folder, const char* images_name, const 
   images = x.view(Extents{2, {e[0], 784}}, strides, 0);
 }
 
-/// 65 numbers a line, the last one the label; `line` begins at `at` in `text`. Returns what follows.
+/// 65 numbers a line, the last one the label; the line begins at `at`. Returns where it ends.
 inline std::size_t parse_digit(const std::string& text, std::size_t at, const std::string& path,
                                std::uint8_t* pixels, std::uint8_t* label) {
   for (int i = 0; i < 65; ++i) {
@@ -66,7 +66,8 @@ inline std::size_t parse_digit(const std::string& text, std::size_t at, const st
       io::fail_format("load_digits", path, from,
                       i < 64 ? "a pixel from 0 to 16 expected" : "a label from 0 to 9 expected");
     if (at == text.size() ? i < 64 : text[at] != (i < 64 ? ',' : '\n'))
-      io::fail_format("load_digits", path, at, "64 pixels and a label a line, with commas, expected");
+      io::fail_format("load_digits", path, at,
+                      "64 pixels and a label a line, with commas, expected");
     at += at < text.size() ? 1 : 0;
     *(i < 64 ? pixels + i : label) = static_cast<std::uint8_t>(value);
   }

@@ -98,7 +98,7 @@ class Expression {
   unsigned flags_ = 0;  // bits 0, 1: the product's operands are transposed
   mutable AnyTensor value_;
   mutable AnyTensor leaf_[Tr::handles > 0 ? Tr::handles : 1];
-  double scalar_[Tr::scalars > 0 ? Tr::scalars : 1];
+  double scalar_[Tr::scalars > 0 ? Tr::scalars : 1] = {};
 };
 
 /// x^T of the last two axes, held back so that a product can take it as it is; anywhere else it becomes a view.

@@ -145,10 +145,8 @@ class AtomicFile {
       return;
     }
     flush();
-    if (bytes < buffer_limit)
-      buffer_.insert(buffer_.end(), from, from + bytes);
-    else
-      write_all(from, bytes);
+    if (bytes < buffer_limit) buffer_.insert(buffer_.end(), from, from + bytes);
+    else write_all(from, bytes);
   }
   void write(const std::string& text) { write(text.data(), text.size()); }
 

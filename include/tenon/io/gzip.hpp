@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // gzip: the contents of a file as they come out, with every check the format has.
 #pragma once
-#include <tenon/io/file.hpp>
 #include <zlib.h>
+#include <tenon/io/file.hpp>
 
 #include <memory>
 
 namespace tenon::inline TENON_ISA::io {
 
 /// Reads a file from front to back; one that begins with gzip's magic number is unpacked on the
-/// way, any other is read as it is. Memory: 64 KiB and zlib's window of 32 KiB. Several gzip members
-/// in a row are one stream.
+/// way, any other is read as it is. Several gzip members in a row are one stream. Memory: 64 KiB and
+/// zlib's window of 32 KiB.
 /// Errors: damaged or cut off, checksum or length wrong, bytes behind the last member
 /// -> Error::format with the offset in the file.
 /// Source: Deutsch, GZIP file format specification version 4.3, RFC 1952, 1996.
@@ -38,8 +38,7 @@ class GzipReader {
 
   /// At most `bytes` bytes: fewer only at the end.
   std::size_t read_some(void* out, std::size_t bytes) {
-    const std::size_t n =
-        packed_ ? unpack(out, bytes) : file_.read_some(out_, out, bytes);
+    const std::size_t n = packed_ ? unpack(out, bytes) : file_.read_some(out_, out, bytes);
     out_ += n;
     return n;
   }

@@ -11,7 +11,8 @@ namespace tenon::inline TENON_ISA::io {
 
 namespace detail {
 
-static_assert(std::endian::native == std::endian::little, "tenon: io is for little-endian machines");
+static_assert(std::endian::native == std::endian::little,
+              "tenon: io is for little-endian machines");
 
 /// How an element type is stored: its number, and its bytes in the file.
 struct IdxType {
@@ -58,8 +59,8 @@ inline Extents read_idx_extents(GzipReader& reader, const File& file, int rank, 
   bool fits = true;
   for (int i = 0; i < rank; ++i) {
     const unsigned char* b = raw + 4 * i;
-    const std::uint64_t extent = std::uint64_t{b[0]} << 24 | std::uint64_t{b[1]} << 16 |
-                                 std::uint64_t{b[2]} << 8 | b[3];
+    const std::uint64_t extent =
+        std::uint64_t{b[0]} << 24 | std::uint64_t{b[1]} << 16 | std::uint64_t{b[2]} << 8 | b[3];
     e.extent[i] = static_cast<Index>(extent);
     // Extents beside a 0 count too: strides are made of them.
     fits = fits && !__builtin_mul_overflow(stretch, extent ? extent : 1, &stretch);

@@ -41,8 +41,8 @@ inline std::string safetensors_header(std::span<const NamedTensor* const> tensor
   std::uint64_t offset = 0;
   for (const NamedTensor* t : tensors) {
     const Extents e = t->tensor.extents();
-    const std::uint64_t end = offset + static_cast<std::uint64_t>(e.size()) *
-                                           size_of(t->tensor.dtype());
+    const std::uint64_t end =
+        offset + static_cast<std::uint64_t>(e.size()) * size_of(t->tensor.dtype());
     text += (text.size() > 1 ? "," : "") + quoted(t->name) + ":{\"dtype\":\"" +
             safetensors_name(t->tensor.dtype()) + "\",\"shape\":[";
     for (int i = 0; i < e.rank; ++i) text += (i ? "," : "") + std::to_string(e.extent[i]);
@@ -147,8 +147,7 @@ class SafetensorsFile {
  private:
   const detail::SafetensorsEntry& entry(const std::string& name) const {
     const detail::SafetensorsEntry* e = header_.find(name);
-    if (!e)
-      fail(Error::format, "safetensors: " + path() + ": holds no tensor \"" + name + "\"");
+    if (!e) fail(Error::format, "safetensors: " + path() + ": holds no tensor \"" + name + "\"");
     return *e;
   }
   Dtype known(const detail::SafetensorsEntry& e) const {

@@ -12,7 +12,8 @@
 
 namespace tenon::inline TENON_ISA::io::detail {
 
-static_assert(std::endian::native == std::endian::little, "tenon: io is for little-endian machines");
+static_assert(std::endian::native == std::endian::little,
+              "tenon: io is for little-endian machines");
 
 /// The reference implementation's limit.
 inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
@@ -24,10 +25,10 @@ struct SafetensorsType {
   std::uint64_t bytes;
 };
 inline constexpr SafetensorsType safetensors_types[] = {
-    {"F32", 0, 4}, {"F64", 1, 8},  {"I64", 2, 8},     {"I32", 3, 4},     {"U8", 4, 1},
-    {"BOOL", 5, 1}, {"BF16", 6, 2}, {"F16", 7, 2},     {"I8", -1, 1},     {"I16", -1, 2},
-    {"U16", -1, 2}, {"U32", -1, 4}, {"U64", -1, 8},    {"F8_E4M3", -1, 1}, {"F8_E5M2", -1, 1},
-    {"C64", -1, 8}};
+    {"F32", 0, 4},  {"F64", 1, 8},      {"I64", 2, 8},      {"I32", 3, 4},
+    {"U8", 4, 1},   {"BOOL", 5, 1},     {"BF16", 6, 2},     {"F16", 7, 2},
+    {"I8", -1, 1},  {"I16", -1, 2},     {"U16", -1, 2},     {"U32", -1, 4},
+    {"U64", -1, 8}, {"F8_E4M3", -1, 1}, {"F8_E5M2", -1, 1}, {"C64", -1, 8}};
 inline const char* safetensors_name(Dtype d) { return safetensors_types[static_cast<int>(d)].name; }
 
 /// One tensor; begin and end count from the end of the header.
@@ -39,7 +40,7 @@ struct SafetensorsEntry {
 };
 
 struct SafetensorsHeader {
-  std::uint64_t bytes = 0;  ///< the length field and the text
+  std::uint64_t bytes = 0;                ///< the length field and the text
   std::vector<SafetensorsEntry> entries;  ///< in the order of their elements
   std::vector<std::uint32_t> by_name;
   std::map<std::string, std::string> metadata;
@@ -147,7 +148,19 @@ class SafetensorsParser {
  private:
   // Where the parser is: inside an object or array, or behind a key and before its value.
   enum class Place {
-    start, top, metadata, texts, text, tensor, fields, dtype, shape, extents, offsets, bounds, end
+    start,
+    top,
+    metadata,
+    texts,
+    text,
+    tensor,
+    fields,
+    dtype,
+    shape,
+    extents,
+    offsets,
+    bounds,
+    end
   };
 
   void start_field(const std::string& k) {

@@ -32,6 +32,7 @@ namespace kernel {
 
 /// The same elements in other extents; a view where the strides allow. Differentiable.
 AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context);
+AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context);
 /// A group, operation by operation.
 AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
                             const GroupCall& how, Dtype dtype);

@@ -10,13 +10,7 @@ namespace detail {
 
 inline void reshape_backward(BackwardCall& call) {
   AnyTensor g = reshape(call.dy, call.operand[0].extents(), Context::current());
-  if (call.accumulate & 1) {
-    AnyTensor sum[2] = {call.gradient[0], g};
-    const bool f64 = g.dtype() == Dtype::f64;
-    const OpInfo& add = f64 ? op_info<op::Add, double> : op_info<op::Add, float>;
-    g = evaluate(*add.single, sum, 2, nullptr, GroupCall{}, g.dtype(), Context::current());
-  }
-  call.gradient[0] = g;
+  call.gradient[0] = call.accumulate & 1 ? add(call.gradient[0], g, Context::current()) : g;
 }
 inline constexpr StatementInfo reshape_info = [] {
   StatementInfo s;
@@ -154,6 +148,13 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 }
 
 }  // namespace detail
+
+/// a + b of equal extents and dtype, f32 or f64.
+inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
+  const AnyTensor in[2] = {a, b};
+  const OpInfo& op = a.dtype() == Dtype::f64 ? op_info<op::Add, double> : op_info<op::Add, float>;
+  return evaluate(*op.single, in, 2, nullptr, GroupCall{}, a.dtype(), context);
+}
 
 inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) {
   if (x.extents() == e) return x;

@@ -88,7 +88,7 @@ struct GroupFacts {
     mark(need, std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>{});
     if (from_result) need[G::nodes - 1] = false;
     for (int i = G::nodes - 1; i >= G::leaves + G::scalars; --i) {
-      if (!need[i] || p.reduction[i]) continue;  // reductions' numbers are kept
+      if (!need[i]) continue;
       for (int s = 0; s < p.arity[i]; ++s) need[p.operand[i][s]] = true;
     }
     std::uint32_t mask = 0;

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything in shape/.
+#pragma once
+#include <tenon/shape/broadcast.hpp>
+#include <tenon/shape/shape.hpp>

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The explicit tape: one node per statement, walked backwards once.
+#pragma once
+#include <tenon/core/reflect.hpp>
+#include <tenon/kernel/materialise.hpp>
+#include <tenon/tape/nodes.hpp>
+#include <tenon/tensor/model.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+/// Hears of gradients while a tape runs backwards.
+struct GradientSink {
+  /// Memory for gradient `index`: a writable contiguous tensor, or an undefined one to let the tape allocate.
+  virtual AnyTensor memory(int index) { return (void)index, AnyTensor{}; }
+  /// Gradient `index` is complete.
+  virtual void final(int index, const AnyTensor& gradient) = 0;
+
+ protected:
+  ~GradientSink() = default;
+};
+
+namespace detail {
+inline void sink_final(GradientSink* sink, int index, const AnyTensor& gradient) { sink->final(index, gradient); }
+inline AnyTensor sink_memory(GradientSink* sink, int index) { return sink->memory(index); }
+}  // namespace detail
+
+/// What `gradient` leaves of the tape.
+enum class AfterGradient { end, keep };
+
+/// Records every floating-point statement of this thread while it lives. `gradient` computes derivatives of a
+/// recorded loss and ends the tape: what it kept is released, recording and training mode end.
+///   Tape tape; auto loss = f(net); auto g = tape.gradient(loss, net);
+/// Tapes nest: a gradient computed while an outer tape records is itself recorded there (second derivatives).
+class Tape final : public Recorder {
+ public:
+  Tape() : storage_(detail::TapeStorage::acquire()) {}
+  ~Tape() {
+    leave();
+    detail::TapeStorage::release(storage_);
+  }
+
+  void record(const Statement& s) override {
+    storage_->record(s, outer() != nullptr);
+    if (outer()) outer()->record(s);
+  }
+
+  /// dL/dx for each x in wrt, zeros for one that the loss does not depend on. seed: dL/d(loss), ones by default;
+  /// without a seed the loss must have one element. Errors: Error::tape when the loss was not recorded.
+  void gradient(const AnyTensor& loss, std::span<const AnyTensor> wrt, std::span<AnyTensor> out,
+                const AnyTensor& seed = {}, AfterGradient after = AfterGradient::end,
+                GradientSink* sink = nullptr) {
+    struct Unlink {  // the backward pass is recorded by outer tapes, never by this one
+      Tape& tape;
+      bool ends;
+      ~Unlink() {
+        if (ends) tape.storage_->clear();
+        else activate(&tape);
+      }
+    };
+    const bool ends = after == AfterGradient::end;
+    if (ends) leave();
+    else activate(outer());
+    Unlink unlink{*this, ends};
+    storage_->gradient(loss, wrt, out, seed, ends, sink);
+  }
+
+  /// The gradient of a tensor is a tensor; that of a model is a model.
+  template <class L, class X>
+    requires(!std::is_convertible_v<X, std::span<const AnyTensor>>)
+  X gradient(const L& loss, const X& x, AfterGradient after = AfterGradient::end) {
+    X g = x;
+    detail::ParameterList list;
+    each_parameter(x, [&](const char*, const auto& p) { list.add(p.any()); });
+    list.check_distinct(x);
+    list.gradient.resize(list.value.size());
+    gradient(loss_value(loss), list.value, list.gradient, {}, after);
+    int i = 0;
+    each_parameter(g, [&](const char*, auto& p) {
+      using P = std::remove_cvref_t<decltype(p)>;
+      p = P(list.gradient[static_cast<std::size_t>(i++)].to(dtype_of<typename P::element>));
+    });
+    return g;
+  }
+
+ private:
+  template <class L>
+  static const AnyTensor& loss_value(const L& loss) {
+    if constexpr (detail::is_expression<L>) return loss.value();
+    else return loss;
+  }
+  detail::TapeStorage* storage_;
+};
+
+/// f's value and its gradient with respect to the first argument, which receives fresh ids.
+template <class F>
+auto value_and_grad(F f) {
+  return [f](auto x, const auto&... rest) {
+    auto own = clone(x);
+    Tape tape;
+    auto y = f(own, rest...);
+    Tensor value = std::move(y);
+    auto g = tape.gradient(value, own);
+    return std::pair{value, g};
+  };
+}
+template <class F>
+auto grad(F f) {
+  return [f](auto x, const auto&... rest) { return value_and_grad(f)(x, rest...).second; };
+}
+
+/// x as a constant: nothing flows back through it.
+template <class T, class S>
+Tensor<T, S> stop_gradient(const Tensor<T, S>& x) {
+  return Tensor<T, S>(x.any().clone());
+}
+template <class Tr, class T, class S>
+Tensor<T, S> stop_gradient(const Expression<Tr, T, S>& x) {
+  return Tensor<T, S>(x.value().clone());
+}
+
+}  // namespace tenon
