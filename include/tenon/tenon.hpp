@@ -10,3 +10,5 @@
 #include <tenon/expr/all.hpp>
 #include <tenon/kernel/all.hpp>
 #include <tenon/tape/all.hpp>
+#include <tenon/nn/all.hpp>
+#include <tenon/optim/all.hpp>

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tenon::inline TENON_ISA::io {
@@ -51,7 +52,10 @@ class File {
     size_ = static_cast<std::uint64_t>(s.st_size);
   }
   File(File&& other) noexcept
-      : path_(other.path_), name_(other.name_), handle_(other.handle_), size_(other.size_) {
+      : path_(std::move(other.path_)),
+        name_(other.name_),
+        handle_(other.handle_),
+        size_(other.size_) {
     other.handle_ = -1;
   }
   File(const File&) = delete;

@@ -9,8 +9,8 @@
 namespace tenon::inline TENON_ISA::io {
 
 /// Reads a file from front to back; one that begins with gzip's magic number is unpacked on the
-/// way, any other is read as it is. Several gzip members in a row are one stream. Memory: 64 KiB and
-/// zlib's window of 32 KiB.
+/// way, any other is read as it is. Several gzip members in a row are one stream.
+/// Memory: 64 KiB and zlib's window of 32 KiB.
 /// Errors: damaged or cut off, checksum or length wrong, bytes behind the last member
 /// -> Error::format with the offset in the file.
 /// Source: Deutsch, GZIP file format specification version 4.3, RFC 1952, 1996.

@@ -52,7 +52,7 @@ inline void read_narrow(GzipReader& reader, int bytes, std::int32_t* out, Index 
 /// The extents, checked against what the file can hold.
 inline Extents read_idx_extents(GzipReader& reader, const File& file, int rank, int bytes) {
   unsigned char raw[4 * max_rank];
-  reader.read(raw, static_cast<std::size_t>(4 * rank), "extents");
+  reader.read(raw, 4 * static_cast<std::size_t>(rank), "extents");
   Extents e;
   e.rank = rank;
   std::uint64_t size = 1, stretch = 1;

@@ -10,6 +10,7 @@
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
 #include <tenon/kernel/evaluate.hpp>
+#include <tenon/kernel/generated.hpp>
 #include <tenon/kernel/interpret.hpp>
 #include <tenon/kernel/materialise.hpp>
 #include <tenon/kernel/op_info.hpp>

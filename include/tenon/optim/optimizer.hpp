@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimizer: a rule for one weight, its state for every parameter of a model, and one kernel a parameter.
+#pragma once
+#include <tenon/core/pack.hpp>
+#include <tenon/core/parallel.hpp>
+#include <tenon/tensor/copy.hpp>
+#include <tenon/tensor/model.hpp>
+
+namespace tenon::inline TENON_ISA::optim {
+
+namespace detail {
+
+/// w = rule(w, g, slots) element by element, in place. T: float or double.
+template <class T, class Rule>
+void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, T* const* slot, Index begin,
+                  Index end) {
+  constexpr int N = scalar::lanes<T>;
+  using V = scalar::Pack<T, N>;
+  using Slots = typename Rule::template Slot<V>;
+  constexpr int count = static_cast<int>(member_count<Slots>);
+  Slots s;
+  V* const place = reinterpret_cast<V*>(&s);
+  static_assert(sizeof(Slots) == sizeof(V) * static_cast<std::size_t>(count), "tenon: a Slot holds values of V only");
+  Index i = begin;
+  for (; i + N <= end; i += N) {
+    for (int k = 0; k < count; ++k) place[k] = V::load(slot[k] + i);
+    rule(V::load(w + i), V::load(g + i), s, step).store(w + i);
+    for (int k = 0; k < count; ++k) place[k].store(slot[k] + i);
+  }
+  if (i == end) return;
+  const int rest = static_cast<int>(end - i);
+  for (int k = 0; k < count; ++k) place[k] = V::load_partial(slot[k] + i, rest);
+  rule(V::load_partial(w + i, rest), V::load_partial(g + i, rest), s, step).store_partial(w + i, rest);
+  for (int k = 0; k < count; ++k) place[k].store_partial(slot[k] + i, rest);
+}
+
+template <class T, class Rule>
+void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w, const AnyTensor& gradient,
+                   AnyTensor* const* slots, int count) {
+  w.detach();
+  T* slot[8];
+  for (int k = 0; k < count; ++k) {
+    slots[k]->detach();
+    slot[k] = static_cast<T*>(slots[k]->raw_writable());
+  }
+  AnyTensor dense = gradient.to(dtype_of<T>).to_contiguous();
+  T* p = static_cast<T*>(w.raw_writable());
+  const T* g = static_cast<const T*>(dense.raw());
+  const Index n = w.size(), block = 16 * 1024, blocks = (n + block - 1) / block;
+  parallel_for(blocks, n >= Threshold::cheap ? num_threads() : 1, [&](Index b) {
+    update_block<T>(rule, step, p, g, slot, b * block, std::min(n, (b + 1) * block));
+  });
+}
+
+}  // namespace detail
+
+/// A rule with its state for a model. `state` holds one model-shaped struct for each member of the rule's Slot.
+/// The rule's numbers may be changed at any time between steps.
+template <class Rule, class Model>
+struct Optimizer {
+  static constexpr int slots = static_cast<int>(member_count<typename Rule::template Slot<float>>);
+
+  Rule rule;
+  std::array<Model, slots> state;
+  std::int64_t steps = 0;  ///< taken so far
+
+  /// One step: every parameter of net moves by its gradient in g, each by one kernel.
+  void step(Model& net, const Model& g) {
+    const typename Rule::Step at = rule.at(++steps);
+    std::vector<const AnyTensor*>& gradient = scratch();
+    gradient.clear();
+    each_parameter(g, [&](const char*, const auto& t) { gradient.push_back(&t.any()); });
+    std::size_t i = 0;
+    std::array<std::vector<AnyTensor*>, slots>& slot = slot_scratch();
+    for (int k = 0; k < slots; ++k) {
+      auto& list = slot[static_cast<std::size_t>(k)];
+      list.clear();
+      each_parameter(state[static_cast<std::size_t>(k)], [&](const char*, auto& t) { list.push_back(&t.any()); });
+    }
+    each_parameter(net, [&](const char* path, auto& w) {
+      using T = typename std::remove_cvref_t<decltype(w)>::element;
+      using C = compute_t<T>;
+      AnyTensor* s[slots > 0 ? slots : 1];
+      for (int k = 0; k < slots; ++k) s[k] = slot[static_cast<std::size_t>(k)][i];
+      const AnyTensor& own = *gradient[i++];
+      check(path, w.any(), own);
+      if constexpr (std::is_same_v<T, C>) {
+        detail::update_tensor<T>(rule, at, w.any(), own, s, slots);
+      } else {  // storage types: computed in float, rounded once
+        AnyTensor wide = w.any().to(dtype_of<C>);
+        detail::update_tensor<C>(rule, at, wide, own, s, slots);
+        w.any() = wide.to(dtype_of<T>);
+      }
+    });
+  }
+
+ private:
+  static void check(const char* path, const AnyTensor& w, const AnyTensor& g) {
+    if (!w.defined() || !g.defined())
+      fail(Error::uninitialised, std::string("optimizer: the parameter ") + path +
+                                     (w.defined() ? " has no gradient" : " was never initialised"));
+    if (!(w.extents() == g.extents()))
+      fail(Error::shape, std::string("optimizer: the parameter ") + path + " is " + to_string(w.extents()) +
+                             ", its gradient " + to_string(g.extents()));
+  }
+  static std::vector<const AnyTensor*>& scratch() {
+    thread_local std::vector<const AnyTensor*> list;
+    return list;
+  }
+  static std::array<std::vector<AnyTensor*>, slots>& slot_scratch() {
+    thread_local std::array<std::vector<AnyTensor*>, slots> list;
+    return list;
+  }
+};
+
+/// An optimizer for a model: all state zero.
+template <class Rule, class Model>
+Optimizer<Rule, Model> make(Rule rule, const Model& model) {
+  Optimizer<Rule, Model> o{rule, {}, 0};
+  for (Model& s : o.state) {
+    s = model;
+    each_parameter(s, [](const char* path, auto& t) {
+      using P = std::remove_cvref_t<decltype(t)>;
+      if (!t.defined())
+        fail(Error::uninitialised, std::string("optim::make: the parameter ") + path + " was never initialised");
+      AnyTensor zero = AnyTensor::empty(dtype_of<typename P::element>, t.extents());
+      std::memset(zero.raw_writable(), 0, static_cast<std::size_t>(zero.size()) * sizeof(typename P::element));
+      t = P(zero);
+    });
+  }
+  return o;
+}
+
+}  // namespace tenon::optim

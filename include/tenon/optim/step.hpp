@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The step of every mode: batch_gradient, where a batch is cut into shards, and update, where an optimizer applies.
+#pragma once
+#include <tenon/optim/optimizer.hpp>
+#include <tenon/tape/tape.hpp>
+
+#include <cmath>
+
+namespace tenon::inline TENON_ISA {
+
+namespace detail {
+
+/// to = scale_to * to + scale_from * from, contiguous f32 or f64 (from: any dtype).
+inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
+  to.detach();
+  AnyTensor dense = from.to(to.dtype()).to_contiguous();
+  auto run = [&](auto* p, const auto* q) {
+    using T = std::remove_pointer_t<decltype(p)>;
+    const T a = static_cast<T>(scale_to), b = static_cast<T>(scale_from);
+    const Index n = to.size(), block = 16 * 1024;
+    parallel_for((n + block - 1) / block, n >= Threshold::cheap ? num_threads() : 1, [&](Index k) {
+      const Index end = std::min(n, (k + 1) * block);
+      for (Index i = k * block; i < end; ++i) p[i] = a * p[i] + b * q[i];
+    });
+  };
+  if (to.dtype() == Dtype::f64)
+    run(static_cast<double*>(to.raw_writable()), static_cast<const double*>(dense.raw()));
+  else if (to.dtype() == Dtype::f32)
+    run(static_cast<float*>(to.raw_writable()), static_cast<const float*>(dense.raw()));
+  else
+    to = [&] {
+      AnyTensor wide = to.to(Dtype::f32);
+      combine_into(wide, scale_to, from, scale_from);
+      return wide.to(to.dtype());
+    }();
+}
+
+/// Sum of squares in fixed blocks of 4,096 elements, joined in order: the same on any number of threads.
+inline double square_sum(const AnyTensor& t) {
+  AnyTensor dense = t.to(Dtype::f64).to_contiguous();
+  const double* p = static_cast<const double*>(dense.raw());
+  double total = 0;
+  for (Index begin = 0, n = t.size(); begin < n; begin += 4096) {
+    double sum = 0;
+    for (Index i = begin, end = std::min(n, begin + 4096); i < end; ++i) sum += p[i] * p[i];
+    total += sum;
+  }
+  return total;
+}
+
+inline std::atomic<int>& shard_setting() {
+  static constinit std::atomic<int> shards{1};
+  return shards;
+}
+
+/// Rows [begin, end) of axis 0.
+inline AnyTensor rows_of(const AnyTensor& t, Index begin, Index end) {
+  Extents e = t.extents();
+  e.extent[0] = end - begin;
+  Index strides[max_rank];
+  for (int i = 0; i < e.rank; ++i) strides[i] = t.stride(i);
+  return t.view(e, strides, begin * strides[0]);
+}
+
+template <class B>
+void each_batch_tensor(B& batch, auto&& f) {
+  if constexpr (is_tensor<std::remove_const_t<B>>) f(batch);
+  else if constexpr (is_list<std::remove_const_t<B>>)
+    for (auto& x : batch) each_batch_tensor(x, f);
+  else if constexpr (Aggregate<std::remove_const_t<B>>)
+    each_member(batch, [&](std::string_view, auto& m) { each_batch_tensor(m, f); });
+}
+
+}  // namespace detail
+
+/// The number of virtual shards that batch_gradient cuts a batch into, for the whole program; 1 at the start.
+/// Results depend on it and on nothing else: not on threads, processes or machines.
+inline void set_shards(int shards) {
+  if (shards < 1 || shards > 65535)
+    fail(Error::value, "set_shards: " + std::to_string(shards) + " is not in 1 .. 65535");
+  detail::shard_setting().store(shards);
+}
+inline int shards() { return detail::shard_setting().load(); }
+
+/// A metric that a loss function returned beside the loss, summed over the shards.
+struct Metric {
+  std::string name;
+  double value;
+};
+
+/// What batch_gradient returns: the gradient of a model, the loss and what was counted with it.
+template <class Model>
+struct Gradient {
+  Model model;           ///< dL/d(parameter); other members as in the model
+  double loss = 0;       ///< mean over the batch, weighted by samples (or by the function's `weight`)
+  double weight = 0;     ///< samples, or the sum of the weights
+  std::vector<Metric> metrics;
+
+  /// The Euclidean norm of all parameters' gradients together.
+  double norm() const {
+    double sum = 0;
+    each_parameter(model, [&](const char*, const auto& t) { sum += detail::square_sum(t.any()); });
+    return std::sqrt(sum);
+  }
+  /// Whether loss and every gradient are finite.
+  bool finite() const { return std::isfinite(loss) && std::isfinite(norm()); }
+  Gradient& scale(double factor) {
+    each_parameter(model, [&](const char*, auto& t) { detail::combine_into(t.any(), factor, t.any().clone(), 0); });
+    return *this;
+  }
+  /// Adds the gradients of another batch, for accumulation over several; losses are averaged by weight.
+  Gradient& operator+=(const Gradient& other) {
+    add(other, 1, 1);
+    const double total = weight + other.weight;
+    if (total > 0) loss = (loss * weight + other.loss * other.weight) / total;
+    weight = total;
+    for (std::size_t i = 0; i < metrics.size() && i < other.metrics.size(); ++i)
+      metrics[i].value += other.metrics[i].value;
+    return *this;
+  }
+  /// model = a model + b other.model.
+  void add(const Gradient& other, double a, double b) {
+    std::vector<const AnyTensor*> from;
+    each_parameter(other.model, [&](const char*, const auto& t) { from.push_back(&t.any()); });
+    std::size_t i = 0;
+    each_parameter(model, [&](const char*, auto& t) { detail::combine_into(t.any(), a, *from[i++], b); });
+  }
+};
+
+namespace detail {
+
+template <class R>
+double number_of(R&& r) {
+  if constexpr (Number<R>) return static_cast<double>(r);
+  else {
+    Tensor t(std::forward<R>(r));
+    AnyTensor x = t.any().to(Dtype::f64);
+    return *static_cast<const double*>(x.to_contiguous().raw());
+  }
+}
+
+// One shard: forward and backward under a tape of its own.
+template <class Loss, class Model, class Batch, class... Extra>
+Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& batch, Index samples,
+                               const Extra&... extra) {
+  Gradient<Model> g;
+  Tape tape;
+  auto result = loss(net, batch, extra...);
+  using R = decltype(result);
+  if constexpr (TensorExpr<R>) {
+    Tensor value(std::move(result));
+    g.model = tape.gradient(value, net);
+    g.loss = number_of(value), g.weight = static_cast<double>(samples);
+  } else {
+    Tensor value(result.loss);
+    g.model = tape.gradient(value, net);
+    g.loss = number_of(value);
+    if constexpr (requires { result.weight; }) g.weight = number_of(result.weight);
+    else g.weight = static_cast<double>(samples);
+    each_member(result, [&](std::string_view name, auto& m) {
+      if (name != "loss" && name != "weight") g.metrics.push_back({std::string(name), number_of(m)});
+    });
+  }
+  return g;
+}
+
+}  // namespace detail
+
+/// The gradient of loss(net, batch, extra...) with respect to net, the batch cut by sample order into shards():
+/// shard v has rows floor(vB/V) .. floor((v+1)B/V) of every tensor of the batch and is run as a batch of its own;
+/// empty ones are skipped; the gradients, weighted, are added up by one balanced binary tree in shard order.
+/// loss: a function without captures or an aggregate; it returns a rank-0 tensor, or a struct with members loss,
+/// optionally weight, and metrics. extra is not differentiated.
+/// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their first extent.
+template <class Loss, class Model, class Batch, class... Extra>
+Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& batch, const Extra&... extra) {
+  Index rows = -1;
+  detail::each_batch_tensor(batch, [&](const auto& t) {
+    const Index own = t.any().record("batch_gradient").rank ? t.any().extent(0) : 0;
+    if (rows >= 0 && own != rows)
+      fail(Error::shape, "batch_gradient: tensors of the batch differ on axis 0 (" + std::to_string(rows) + " vs " +
+                             std::to_string(own) + ")");
+    rows = own;
+  });
+  if (rows <= 0) fail(Error::value, "batch_gradient: the batch has no samples");
+  Ambient& a = ambient();
+  ++a.position;
+  a.call = 0, a.shard = 0;
+  const Index count = shards();
+  if (count == 1) return detail::shard_gradient(loss, net, batch, rows, extra...);
+  auto one = [&](Index v) {
+    const Index begin = v * rows / count, end = (v + 1) * rows / count;
+    Batch part = batch;
+    detail::each_batch_tensor(part, [&](auto& t) {
+      t = std::remove_cvref_t<decltype(t)>(detail::rows_of(t.any(), begin, end));
+    });
+    a.shard = static_cast<std::uint32_t>(v), a.call = 0;
+    Gradient<Model> g = detail::shard_gradient(loss, net, part, end - begin, extra...);
+    return g;
+  };
+  auto empty = [&](Index v) { return v * rows / count == (v + 1) * rows / count; };
+  // Sums of weight * gradient; divided by the whole weight at the end.
+  auto tree = [&](auto& self, Index lo, Index hi) -> std::optional<Gradient<Model>> {
+    if (hi - lo == 1) {
+      if (empty(lo)) return std::nullopt;
+      Gradient<Model> g = one(lo);
+      g.scale(g.weight);
+      g.loss *= g.weight;
+      return g;
+    }
+    const Index mid = lo + (hi - lo) / 2;
+    auto left = self(self, lo, mid), right = self(self, mid, hi);
+    if (!left) return right;
+    if (!right) return left;
+    left->add(*right, 1, 1);
+    left->loss += right->loss, left->weight += right->weight;
+    for (std::size_t i = 0; i < left->metrics.size(); ++i) left->metrics[i].value += right->metrics[i].value;
+    return left;
+  };
+  Gradient<Model> g = std::move(*tree(tree, 0, count));
+  g.scale(1 / g.weight);
+  g.loss /= g.weight;
+  a.shard = 0;
+  return g;
+}
+
+/// How `update` applies a gradient.
+struct UpdateOptions {
+  double scale = 1;  ///< the gradient is multiplied with it first
+  bool when = true;  ///< false: nothing happens (an overflowed step is skipped)
+};
+
+/// One step of the optimizer with a gradient from batch_gradient.
+template <class Rule, class Model>
+void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model>& g, UpdateOptions options = {}) {
+  if (!options.when) return;
+  if (options.scale != 1) g.scale(options.scale);
+  optimizer.step(net, g.model);
+}
+
+/// batch_gradient and update; the gradient's loss is returned with it.
+template <class Loss, class Rule, class Model, class Batch, class... Extra>
+Gradient<Model> train_step(Model& net, optim::Optimizer<Rule, Model>& optimizer, const Loss& loss, const Batch& batch,
+                           const Extra&... extra) {
+  Gradient<Model> g = batch_gradient(loss, net, batch, extra...);
+  update(optimizer, net, g);
+  return g;
+}
+
+}  // namespace tenon
