@@ -94,6 +94,12 @@ struct Fusion {
     if constexpr (graph.fault == Fault::broadcast)
       return sizeof(extents_do_not_broadcast<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>, graph.fault_left,
                                              graph.fault_right>) > 0;
+    else if constexpr (graph.fault == Fault::extents)
+      return sizeof(extents_differ<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>, graph.fault_left,
+                                   graph.fault_right>) > 0;
+    else if constexpr (graph.fault == Fault::rank)
+      return sizeof(ranks_do_not_fit<OpAt<graph.fault_op>, static_cast<int>(graph.fault_left),
+                                     static_cast<int>(graph.fault_right)>) > 0;
     else if constexpr (graph.fault == Fault::axis)
       return sizeof(axis_is_out_of_range<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>,
                                          static_cast<int>(graph.fault_left)>) > 0;

@@ -49,12 +49,13 @@ struct ElementOf<X, Xs...> {
 template <class R>
 struct Absorb {
   R& r;
-  int leaf = 0, scalar = 0;
+  int leaf = R::tree::facts.product ? 1 : 0, scalar = 0;  // a product is leaf 0
   template <class P>
   void operator()(P& p) {
     using Tr = typename P::tree;
-    if constexpr (Tr::leaves > 0) move_handles(r.leaves() + leaf, p.leaves(), Tr::leaves);
-    leaf += Tr::leaves;
+    constexpr int own = Tr::facts.product ? 1 : 0;
+    if constexpr (Tr::leaves > own) move_handles(r.leaves() + leaf, p.leaves() + own, Tr::leaves - own);
+    leaf += Tr::leaves - own;
     if constexpr (Tr::facts.product) {
       move_handles(r.leaves() + R::tree::leaves, p.leaves() + Tr::leaves, 2);
       r.set_flags(p.flags());
@@ -188,7 +189,7 @@ auto combine(Ps&&... p) {
   check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
   using R = typename M::type;
   Sharing sharing;
-  (sharing.add(p.evaluated(), std::remove_cvref_t<Ps>::tree::words == 1, p.context()), ...);
+  (sharing.add(p.evaluated(), std::remove_cvref_t<Ps>::tree::is_value, p.context()), ...);
   R r(join_shapes<Op, typename M::shape>(p...), sharing.context);
   if (sharing.fits) [[likely]]
     absorb_parts<M>(r, std::make_integer_sequence<int, M::count>{}, p...);

@@ -113,9 +113,15 @@ auto reduce_total(P&& p) {
   }
 }
 
+/// The value as integers that a sum does not overflow.
+template <class X>
+Tensor<std::int64_t, shape_of<X>> as_i64(X&& x) {
+  return Tensor<element_of<X>, shape_of<X>>(std::forward<X>(x)).any().to(Dtype::i64);
+}
+
 }  // namespace detail
 
-/// R over the axes; an integer tensor is reduced as i64.
+/// R over the axes; a tensor of integers or truth values is reduced as i64 (mean and logsumexp need floating point).
 template <class R, int... Axes, TensorExpr X>
 constexpr auto reduce(X&& x, AxisTag<Axes...>, auto... keep) {
   constexpr bool kept = sizeof...(keep) > 0;
@@ -125,8 +131,16 @@ constexpr auto reduce(X&& x, AxisTag<Axes...>, auto... keep) {
     constexpr unsigned mask = detail::axes_from_end<R, shape_of<X>::rank, Axes...>();
     constexpr bool additive = std::is_same_v<R, op::Sum> || std::is_same_v<R, op::Mean>;
     constexpr bool all = mask == (1u << shape_of<X>::rank) - 1;
-    if constexpr (additive && all && !kept) return detail::reduce_total<R>(detail::part(std::forward<X>(x)));
-    else return detail::reduce_part<R, mask, kept>(detail::part(std::forward<X>(x)));
+    using T = element_of<X>;
+    constexpr bool floating = is_floating(dtype_of<T>);
+    if constexpr (!floating && (std::is_same_v<R, op::Mean> || std::is_same_v<R, op::LogSumExp>))
+      static_assert(sizeof(dtype_is_not_supported<R, T>) > 0, "tenon: the reduction needs a floating-point tensor");
+    if constexpr (!floating && !std::is_same_v<T, std::int64_t>)
+      return reduce<R>(detail::as_i64(std::forward<X>(x)), AxisTag<Axes...>{}, keep...);
+    else if constexpr (additive && all && !kept)
+      return detail::reduce_total<R>(detail::part(std::forward<X>(x)));
+    else
+      return detail::reduce_part<R, mask, kept>(detail::part(std::forward<X>(x)));
   }
 }
 
@@ -156,7 +170,13 @@ template <TensorExpr X, int... A> constexpr auto logsumexp(X&& x, AxisTag<A...> 
 /// x[..., label]: of each row of the last axis the element that label names.   x: [..., C]   label: [...] integer.
 /// Only inside `fuse` (cross_entropy uses it).   Errors: a label outside [0, C) -> Error::index.
 constexpr expr::Symbol pick(expr::Symbol x, expr::Symbol label) {
-  return expr::Symbol(&x.graph(), x.graph().reduce(expr::reduction_number<op::Pick>, x.node(), 1, false, label.node()));
+  expr::Graph& g = x.graph();
+  constexpr int number = expr::reduction_number<op::Pick>;
+  if (x.rank() != label.rank() + 1)
+    return expr::Symbol(&g, g.fail(expr::Fault::rank, number, 0, x.rank(), label.rank()));
+  const Extents e = g.extents[x.node()], l = g.extents[label.node()];
+  for (int i = 0; i < l.rank; ++i) g.same(number, i, e.extent[i], l.extent[i], expr::Fault::extents);
+  return expr::Symbol(&g, g.reduce(number, x.node(), 1, false, label.node()));
 }
 
 }  // namespace tenon

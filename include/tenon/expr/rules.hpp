@@ -13,11 +13,11 @@ template <class Operation, class Axis, Index Left, Index Right>
 struct extents_differ;
 template <class Operation, class Axis, int Rank>
 struct axis_is_out_of_range;
-template <class Operation, class Left, class Right>
+template <class Operation, class... Types>
 struct dtypes_differ;
 template <class Operation, class T>
 struct dtype_is_not_supported;
-template <class Operation, class Left, class Right>
+template <class Operation, int Left, int Right>
 struct ranks_do_not_fit;
 
 namespace detail {

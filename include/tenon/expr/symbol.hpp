@@ -11,7 +11,8 @@ enum class Fault : std::uint8_t {
   broadcast,       // axis, left, right
   axis,            // axis, left = rank
   cut,             // reductions over different axes or rows
-  domain,          // a floating operation on integers
+  rank,            // left, right
+  extents,         // axis, left, right: must be equal, broadcasting does not help
   size             // too many nodes
 };
 
@@ -61,18 +62,35 @@ struct Graph {
   }
   constexpr int add_literal(double x) {
     int k = 0;
-    while (k < literals && literal[k] != x) ++k;
+    while (k < literals && __builtin_bit_cast(std::uint64_t, literal[k]) != __builtin_bit_cast(std::uint64_t, x)) ++k;
     if (k == literals) literal[literals++] = x;
     return add(-2, k, 0, 0, Extents{}, true, false);
   }
-  constexpr Index same(int code, int axis, Index a, Index b) {
+  constexpr Index same(int code, int axis, Index a, Index b, Fault fault_kind = Fault::broadcast) {
     if (a == b) return a;
     if (!is_dyn(a) && !is_dyn(b)) {
-      fail(Fault::broadcast, code, axis, a, b);
+      fail(fault_kind, code, axis, a, b);
       return a;
     }
-    agree[agreements++] = {a, b, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(axis)};
+    int k = 0;
+    while (k < agreements && (agree[k].left != a || agree[k].right != b)) ++k;
+    if (k == limit) fail(Fault::size, code);
+    else if (k == agreements)
+      agree[agreements++] = {a, b, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(axis)};
     return is_dyn(a) ? b : a;
+  }
+  /// Whether what is computed along whole rows of extents e has the rows of the reductions: extents that are known
+  /// at run time must turn out equal.
+  constexpr bool along_rows(int code, const Extents& e) {
+    int r = 0;
+    for (int i = 0; i < e.rank; ++i) {
+      if (!(axes >> (e.rank - 1 - i) & 1)) continue;
+      const Index row_extent = rows.extent[r++], extent = e.extent[i];
+      if (row_extent == extent) continue;
+      if ((!is_dyn(row_extent) && !is_dyn(extent)) || row_extent == 1 || extent == 1) return false;
+      same(code, i, row_extent, extent);
+    }
+    return true;
   }
   constexpr Extents broadcast_all(int code, const int* o, int n) {
     Extents e = extents[o[0]];
@@ -126,6 +144,7 @@ struct Graph {
       for (int k = 0; k < n; ++k) o[k] = as_row(o[k], any_dropped);
     bool is_row = true, is_dropped = false;
     for (int k = 0; k < n; ++k) is_row = is_row && row[o[k]], is_dropped |= dropped[o[k]];
+    if (!is_row && (any_kept || any_full) && !along_rows(code, e)) return fail(Fault::cut, code);
     return add(code, o[0], o[1], o[2], e, is_row, is_row && is_dropped);
   }
   constexpr int reduce(int code, int x, std::uint8_t from_end, bool keep, int extra = -1) {
@@ -137,8 +156,8 @@ struct Graph {
       if (gone) r.extent[r.rank++] = e.extent[i];
       if (!gone || keep) reduced.extent[reduced.rank++] = gone ? 1 : e.extent[i];
     }
-    if (axes && (axes != from_end || !(rows == r))) return fail(Fault::cut, code);
-    axes = from_end, rows = r;
+    if (axes && (axes != from_end || !along_rows(code, e))) return fail(Fault::cut, code);
+    if (!axes) axes = from_end, rows = r;
     if (extra >= 0) extra = as_row(extra, !keep);
     return add(code, x, extra, -1, reduced, true, !keep);
   }

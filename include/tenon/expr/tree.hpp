@@ -37,6 +37,7 @@ struct Tree {
   static constexpr int leaves = ((is_leaf(Words) ? 1 : 0) + ... + 0);
   static constexpr int scalars = ((Words == scalar_word ? 1 : 0) + ... + 0);
   static constexpr int handles = leaves + (F.product ? 2 : 0);
+  static constexpr bool is_value = words == 1 && !F.product;  ///< a leaf or a number: nothing to compute
 };
 
 template <class C>
@@ -68,12 +69,17 @@ constexpr Lowered lower(const Word* postfix, int count) {
     l.leaves += is_leaf(postfix[i]);
     l.scalars += postfix[i] == scalar_word;
   }
+  // A product is leaf 0, wherever it stands.
   int stack[256] = {}, top = 0, leaf = 0, scalar = l.leaves, next = l.leaves + l.scalars;
+  for (int i = 0; i < count; ++i)
+    if (postfix[i] == product_word) leaf = 1;
   constexpr int lse = reduction_number<op::LogSumExp>, peak = reduction_number<op::Peak>;
   for (int i = 0; i < count; ++i) {
     const Word w = postfix[i];
     const int number = static_cast<int>(w & 255);
-    if (is_leaf(w)) {
+    if (w == product_word) {
+      stack[top++] = 0;
+    } else if (is_leaf(w)) {
       if (w == row_leaf_word || w == dropped_leaf_word) l.row_leaves |= 1u << leaf;
       if (w == dropped_leaf_word) l.dropped_leaves |= 1u << leaf;
       stack[top++] = leaf++;

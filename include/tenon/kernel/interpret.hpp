@@ -109,7 +109,7 @@ class Interpreter {
   Extents leaf_extents(int i) const {
     const Extents e = operand_[i].extents();
     if (!(how_.dropped_leaves >> i & 1)) return e;
-    return with_axes(e, how_.axes);
+    return with_axes(e, how_.axes, group_rank(info_, operand_, how_));
   }
 
  private:

@@ -68,7 +68,7 @@ inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x,
 TENON_COLD inline AnyTensor run_postfix(const Postfix& p, const AnyTensor* leaf, const double* scalar,
                                         unsigned transposed, Dtype dtype, Context context) {
   AnyTensor stack[64];
-  int top = 0, used = 0;
+  int top = 0, used = p.product ? 1 : 0;
   Extents all;
   for (int i = 0; i < p.count; ++i) {
     const expr::Word w = p.word[i];
@@ -77,7 +77,6 @@ TENON_COLD inline AnyTensor run_postfix(const Postfix& p, const AnyTensor* leaf,
       GroupCall how;
       how.transpose_a = transposed & 1, how.transpose_b = transposed & 2;
       stack[top++] = kernel::evaluate(*p.product, in, 3, nullptr, how, p.compute, context);
-      ++used;
     } else if (expr::is_leaf(w)) {
       if (w == expr::leaf_word) all = broadcast(all, leaf[used].extents()).extents;
       stack[top++] = leaf[used++];

@@ -146,7 +146,11 @@ constexpr StatementInfo make_info() {
   s.product = Product, s.keeps_product = keeps;
   s.reads_result = Product && !keeps;
   s.reads = s.reads_result ? from_result : all;
-  for (int i = 0; i < G::leaves; ++i) s.row_leaves |= G::plan.row[i] ? 1u << i : 0u;
+  for (int i = 0; i < G::leaves; ++i) {
+    s.row_leaves |= G::plan.row[i] ? 1u << i : 0u;
+    s.reached |= G::plan.row[i] || G::plan.backward[i] ? 1u << i : 0u;
+  }
+  s.sums_rows = G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
   for (int i = 0; i < G::nodes; ++i)
     s.checks_index |= G::plan.op[i] == expr::reduction_number<op::Pick>;
   s.nodes = Constants::nodes;

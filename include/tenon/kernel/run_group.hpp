@@ -194,37 +194,38 @@ struct GroupRun {
   }
 };
 
-/// e with the axes put back, extent 1 each.
-inline Extents with_axes(const Extents& e, std::uint32_t axes) {
+/// e with the axes put back, extent 1 each. The axes are counted in a space of `rank` axes, which end where those of
+/// e end.
+inline Extents with_axes(const Extents& e, std::uint32_t axes, int rank) {
   Extents full;
-  full.rank = e.rank + __builtin_popcount(axes);
+  full.rank = std::min(e.rank + __builtin_popcount(axes), rank);
+  axes >>= rank - full.rank;
   for (int axis = full.rank - 1, from = e.rank - 1; axis >= 0; --axis)
     full.extent[axis] = axes >> axis & 1 || from < 0 ? 1 : e.extent[from--];
   return full;
 }
 
+/// The rank of the iteration space: that of the longest leaf, reduced axes included.
+inline int group_rank(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
+  const int reduced = __builtin_popcount(how.axes ? how.axes : how.from_end);
+  int rank = 0;
+  for (int i = info.product ? 1 : 0; i < info.leaves; ++i)
+    rank = std::max(rank, leaf[i].rank() + (how.dropped_leaves >> i & 1 ? reduced : 0));
+  return rank;
+}
+
 /// The iteration space of a group: all leaves broadcast together.
 inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
   Extents e;
+  const int rank = how.dropped_leaves ? group_rank(info, leaf, how) : 0;
   for (int i = 0; i < info.leaves; ++i) {
     Extents own = leaf[i].extents();
-    if (how.dropped_leaves >> i & 1) own = with_axes(own, how.axes);
+    if (how.dropped_leaves >> i & 1) own = with_axes(own, how.axes, rank);
     Broadcast b = broadcast(e, own);
     if (!b.mismatch.ok()) fail_broadcast(info.name, e, own, b.mismatch);
     e = b.extents;
   }
   return e;
-}
-
-/// The rank of the iteration space, before its axes are known from the front.
-inline int group_rank(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
-  int rank = 0;
-  for (int i = info.product ? 1 : 0; i < info.leaves; ++i) {
-    int own = leaf[i].rank();
-    if (how.dropped_leaves >> i & 1) own += __builtin_popcount(how.from_end);
-    rank = std::max(rank, own);
-  }
-  return rank;
 }
 
 /// The result's extents: reduced axes are dropped, or kept with extent 1.
@@ -258,6 +259,24 @@ inline void settle_direct(GroupRun& g) {
   }
 }
 
+/// scale * (the sum of the results of all rows). Floating ones are added in double, integers in 64 bits.
+inline void add_rows(Dtype compute, const void* rows, Index count, double scale, Dtype dtype, void* result) {
+  if (!is_floating(compute)) {
+    std::int64_t sum = 0;
+    for (Index i = 0; i < count; ++i)
+      sum += compute == Dtype::i64 ? static_cast<const std::int64_t*>(rows)[i]
+                                   : static_cast<const std::int32_t*>(rows)[i];
+    convert(Dtype::i64, &sum, 1, dtype, result, 1, 1);
+    return;
+  }
+  double sum = 0;
+  for (Index i = 0; i < count; ++i)
+    sum += compute == Dtype::f64 ? static_cast<const double*>(rows)[i]
+                                 : double(static_cast<const float*>(rows)[i]);
+  sum *= scale;
+  convert(Dtype::f64, &sum, 1, dtype, result, 1, 1);
+}
+
 }  // namespace detail
 
 /// Forward: the value of a group. `result` is written when it is defined and fits, else made.
@@ -280,7 +299,7 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   }
   g.space.arrange(e, how.axes);
   settle_direct(g);
-  bool cuttable = how.total != Total::none && info.depth == 1 && info.reductions == 1 && !info.row_leaves && !keep;
+  const bool cuttable = how.total != Total::none && info.sums_rows && !info.row_leaves && !keep;
   if (cuttable) {
     g.space = Space{};
     for (int i = 0; i < info.leaves; ++i) g.leaf[i] = add_operand(g.space, e, 0, leaf[i], nullptr);
@@ -299,14 +318,9 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   AnyTensor rows = AnyTensor::empty(info.compute, Extents{1, {count}});
   g.row_result = static_cast<char*>(rows.raw_writable());
   g.run();
-  double sum = 0;
-  for (Index i = 0; i < count; ++i)
-    sum += info.compute == Dtype::f64 ? static_cast<const double*>(rows.raw())[i]
-                                      : double(static_cast<const float*>(rows.raw())[i]);
-  sum *= how.scale;
   Extents one = how.keepdims ? reduced_extents(e, ~0u, true) : Extents{};
   if (!result.defined()) result = AnyTensor::empty(dtype, one);
-  convert(Dtype::f64, &sum, 1, dtype, result.raw_writable(), 1, 1);
+  add_rows(info.compute, rows.raw(), count, how.scale, dtype, result.raw_writable());
 }
 
 /// Backward: gradients of the leaves that call.wanted names, each contiguous in its leaf's extents.
@@ -333,6 +347,12 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     if (reads >> i & 1) g.leaf[i] = add_operand(g.space, e, skip, leaf[i], nullptr);
     if (!(call.wanted >> i & 1)) continue;
     const Extents own = leaf[i].extents();
+    if (!(info.reached >> i & 1)) {  // steps and comparisons only: the kernel writes nothing
+      if (call.accumulate >> i & 1) continue;
+      if (!call.gradient[i].defined()) call.gradient[i] = AnyTensor::empty(info.compute, own);
+      std::memset(call.gradient[i].raw_writable(), 0, static_cast<std::size_t>(own.size() * g.size()));
+      continue;
+    }
     if (!call.gradient[i].defined()) {
       call.gradient[i] = AnyTensor::empty(info.compute, own);
       call.accumulate &= ~(1u << i);

@@ -56,6 +56,8 @@ struct StatementInfo {
   bool checks_index = false;   ///< a row leaf is an index into the row
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
+  std::uint32_t reached = 0;     ///< bit i: the result has a derivative by leaf i
+  bool sums_rows = false;        ///< one sum along the row and nothing after it
   const struct BasicOps* basics = nullptr;
   const StatementNode* nodes = nullptr;
   int node_count = 0;

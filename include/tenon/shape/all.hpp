@@ -3,3 +3,4 @@
 #pragma once
 #include <tenon/shape/broadcast.hpp>
 #include <tenon/shape/shape.hpp>
+#include <tenon/shape/slice.hpp>

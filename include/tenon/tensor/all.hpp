@@ -3,6 +3,7 @@
 #pragma once
 #include <tenon/tensor/any_tensor.hpp>
 #include <tenon/tensor/copy.hpp>
+#include <tenon/tensor/create.hpp>
 #include <tenon/tensor/model.hpp>
 #include <tenon/tensor/record.hpp>
 #include <tenon/tensor/tensor.hpp>

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything in registry/.
+#pragma once
+#include <tenon/registry/arguments.hpp>
+#include <tenon/registry/attributes.hpp>
+#include <tenon/registry/call.hpp>
+#include <tenon/registry/elementwise.hpp>
+#include <tenon/registry/gather.hpp>
+#include <tenon/registry/kernels.hpp>
+#include <tenon/registry/table.hpp>
+#include <tenon/registry/value.hpp>

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every operation by name: what graph loaders, test vectors and other languages call. This header declares; the
+// operations are defined by registry/all.hpp, or come from the library tenon::compiled.
+#pragma once
+#include <tenon/registry/arguments.hpp>
+
+namespace tenon::inline TENON_ISA::registry {
+
+/// The value of an operation: one result, or several in the operation's order.
+using Results = std::vector<AnyTensor>;
+
+/// An operation of the registry.
+struct Operation {
+  const char* name;
+  Results (*run)(const Arguments& arguments);
+};
+
+/// The folders of the registry, each a table defined in the header of its name.
+enum class Area { elementwise, composed, reduce, contract, shape, index, loss, norm, optimize };
+inline constexpr int areas = 9;
+
+/// The operations of an area. Declared only: defined by the area's header, or linked.
+template <Area A>
+std::span<const Operation> operations();
+
+/// The operation of this name, or null.
+inline const Operation* find(std::string_view name) {
+  const std::span<const Operation> all[areas] = {
+      operations<Area::elementwise>(), operations<Area::composed>(), operations<Area::reduce>(),
+      operations<Area::contract>(),    operations<Area::shape>(),    operations<Area::index>(),
+      operations<Area::loss>(),        operations<Area::norm>(),     operations<Area::optimize>()};
+  for (std::span<const Operation> area : all)
+    for (const Operation& o : area)
+      if (o.name == name) return &o;
+  return nullptr;
+}
+
+/// Calls an operation by NumPy's or PyTorch's name. Shapes broadcast as NumPy's do, also extents known only at run
+/// time; operands of one call have one dtype, but for bool and u8, which follow the others, and for indices (i64).
+/// Errors: unknown operation -> Error::unsupported; an attribute that it does not take, or of another type, or a
+/// wrong number of tensors -> Error::value; dtype, shape, index: the operation's rule.
+/// Gradient: every floating-point step is recorded by the tape or trace of this thread.
+inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
+                    const AttributeMap& attributes = {}) {
+  const Operation* o = find(name);
+  if (!o) fail(Error::unsupported, "registry: no operation is called \"" + std::string(name) + "\"");
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!inputs[i].defined())
+      fail(Error::uninitialised, std::string(name) + ": tensor " + std::to_string(i) + " was never given a value");
+  const Arguments arguments(o->name, inputs, attributes);
+  Results results = o->run(arguments);
+  arguments.check_all_read();
+  return results;
+}
+
+}  // namespace tenon::inline TENON_ISA::registry

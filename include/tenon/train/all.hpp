@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything in train/.
+#pragma once
+#include <tenon/train/checkpoint.hpp>
+#include <tenon/train/progress.hpp>

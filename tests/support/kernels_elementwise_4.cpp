@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Element-wise operations 40 to 49 of the list, for f32, f64 and integers.
+#include <tenon/registry/kernels.hpp>
+
+namespace tenon::inline TENON_ISA::registry {
+template const OpInfo* elementwise_part<4, float>(int);
+template const OpInfo* elementwise_part<4, double>(int);
+template const OpInfo* elementwise_part<4, std::int64_t>(int);
+}  // namespace tenon::inline TENON_ISA::registry
