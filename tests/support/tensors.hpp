@@ -11,7 +11,7 @@
 namespace tests {
 using namespace tenon;
 
-inline constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 inline Extents extents(std::initializer_list<Index> list) {

@@ -30,15 +30,15 @@ constexpr Extents known_extents() {
   return e;
 }
 
-template <auto& E, class Sequence>
+template <class Holder, class Sequence>
 struct ShapeFrom;
-template <auto& E, int... I>
-struct ShapeFrom<E, std::integer_sequence<int, I...>> {
-  using type = Shape<E.extent[I]...>;
+template <class Holder, int... I>
+struct ShapeFrom<Holder, std::integer_sequence<int, I...>> {
+  using type = Shape<Holder::extents.extent[I]...>;
 };
 template <class Holder>
 using ShapeOf =
-    typename ShapeFrom<Holder::extents, std::make_integer_sequence<int, Holder::extents.rank>>::type;
+    typename ShapeFrom<Holder, std::make_integer_sequence<int, Holder::extents.rank>>::type;
 
 template <class Op, class A, class B>
 struct BroadcastShape {

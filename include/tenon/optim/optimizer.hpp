@@ -66,23 +66,22 @@ struct Optimizer {
 
   /// One step: every parameter of net moves by its gradient in g, each by one kernel.
   void step(Model& net, const Model& g) {
+    using tenon::detail::Members;
     const typename Rule::Step at = rule.at(++steps);
-    std::vector<const AnyTensor*>& gradient = scratch();
-    gradient.clear();
-    each_parameter(g, [&](const char*, const auto& t) { gradient.push_back(&t.any()); });
-    std::size_t i = 0;
-    std::array<std::vector<AnyTensor*>, slots>& slot = slot_scratch();
-    for (int k = 0; k < slots; ++k) {
-      auto& list = slot[static_cast<std::size_t>(k)];
-      list.clear();
-      each_parameter(state[static_cast<std::size_t>(k)], [&](const char*, auto& t) { list.push_back(&t.any()); });
+    Members gradient(Members::parameters);
+    tenon::detail::collect_members(gradient, g);
+    std::array<std::optional<Members>, slots> slot;
+    for (std::size_t k = 0; k < slots; ++k) {
+      slot[k].emplace(Members::parameters);
+      tenon::detail::visit_members(*slot[k], state[k]);
     }
+    std::size_t i = 0;
     each_parameter(net, [&](const char* path, auto& w) {
       using T = typename std::remove_cvref_t<decltype(w)>::element;
       using C = compute_t<T>;
       AnyTensor* s[slots > 0 ? slots : 1];
-      for (int k = 0; k < slots; ++k) s[k] = slot[static_cast<std::size_t>(k)][i];
-      const AnyTensor& own = *gradient[i++];
+      for (std::size_t k = 0; k < slots; ++k) s[k] = &(*slot[k])[i];
+      const AnyTensor& own = gradient[i++];
       check(path, w.any(), own);
       if constexpr (std::is_same_v<T, C>) {
         detail::update_tensor<T>(rule, at, w.any(), own, s, slots);
@@ -103,14 +102,6 @@ struct Optimizer {
       fail(Error::shape, std::string("optimizer: the parameter ") + path + " is " + to_string(w.extents()) +
                              ", its gradient " + to_string(g.extents()));
   }
-  static std::vector<const AnyTensor*>& scratch() {
-    thread_local std::vector<const AnyTensor*> list;
-    return list;
-  }
-  static std::array<std::vector<AnyTensor*>, slots>& slot_scratch() {
-    thread_local std::array<std::vector<AnyTensor*>, slots> list;
-    return list;
-  }
 };
 
 /// An optimizer for a model: all state zero.
@@ -119,14 +110,16 @@ Optimizer<Rule, Model> make(Rule rule, const Model& model) {
   Optimizer<Rule, Model> o{rule, {}, 0};
   for (Model& s : o.state) {
     s = model;
-    each_parameter(s, [](const char* path, auto& t) {
-      using P = std::remove_cvref_t<decltype(t)>;
-      if (!t.defined())
-        fail(Error::uninitialised, std::string("optim::make: the parameter ") + path + " was never initialised");
-      AnyTensor zero = AnyTensor::empty(dtype_of<typename P::element>, t.extents());
-      std::memset(zero.raw_writable(), 0, static_cast<std::size_t>(zero.size()) * sizeof(typename P::element));
-      t = P(zero);
-    });
+    tenon::detail::Members m(tenon::detail::Members::parameters);
+    tenon::detail::visit_members(m, s);
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      if (!m[i].defined())
+        fail(Error::uninitialised, "optim::make: the parameter " +
+                                       tenon::detail::parameter_path<Model>(&s, i) + " was never initialised");
+      const std::size_t bytes = static_cast<std::size_t>(m[i].size()) * size_of(m[i].dtype());
+      m[i] = AnyTensor::empty(m[i].dtype(), m[i].extents());
+      std::memset(m[i].raw_writable(), 0, bytes);
+    }
   }
   return o;
 }

@@ -13,7 +13,8 @@ namespace detail {
 /// to = scale_to * to + scale_from * from, contiguous f32 or f64 (from: any dtype).
 inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
   to.detach();
-  AnyTensor dense = from.to(to.dtype()).to_contiguous();
+  const AnyTensor dense = from.id() == to.id() ? AnyTensor{} : from.to(to.dtype()).to_contiguous();
+  const void* source = dense.defined() ? dense.raw() : to.raw();
   auto run = [&](auto* p, const auto* q) {
     using T = std::remove_pointer_t<decltype(p)>;
     const T a = static_cast<T>(scale_to), b = static_cast<T>(scale_from);
@@ -24,13 +25,13 @@ inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, 
     });
   };
   if (to.dtype() == Dtype::f64)
-    run(static_cast<double*>(to.raw_writable()), static_cast<const double*>(dense.raw()));
+    run(static_cast<double*>(to.raw_writable()), static_cast<const double*>(source));
   else if (to.dtype() == Dtype::f32)
-    run(static_cast<float*>(to.raw_writable()), static_cast<const float*>(dense.raw()));
+    run(static_cast<float*>(to.raw_writable()), static_cast<const float*>(source));
   else
     to = [&] {
       AnyTensor wide = to.to(Dtype::f32);
-      combine_into(wide, scale_to, from, scale_from);
+      combine_into(wide, scale_to, dense.defined() ? dense : to, scale_from);
       return wide.to(to.dtype());
     }();
 }
@@ -98,14 +99,18 @@ struct Gradient {
 
   /// The Euclidean norm of all parameters' gradients together.
   double norm() const {
+    detail::Members m(detail::Members::parameters);
+    detail::collect_members(m, model);
     double sum = 0;
-    each_parameter(model, [&](const char*, const auto& t) { sum += detail::square_sum(t.any()); });
+    for (const AnyTensor* t : m) sum += detail::square_sum(*t);
     return std::sqrt(sum);
   }
   /// Whether loss and every gradient are finite.
   bool finite() const { return std::isfinite(loss) && std::isfinite(norm()); }
   Gradient& scale(double factor) {
-    each_parameter(model, [&](const char*, auto& t) { detail::combine_into(t.any(), factor, t.any().clone(), 0); });
+    detail::Members m(detail::Members::parameters);
+    detail::visit_members(m, model);
+    for (AnyTensor* t : m) detail::combine_into(*t, factor, *t, 0);
     return *this;
   }
   /// Adds the gradients of another batch, for accumulation over several; losses are averaged by weight.
@@ -120,10 +125,9 @@ struct Gradient {
   }
   /// model = a model + b other.model.
   void add(const Gradient& other, double a, double b) {
-    std::vector<const AnyTensor*> from;
-    each_parameter(other.model, [&](const char*, const auto& t) { from.push_back(&t.any()); });
-    std::size_t i = 0;
-    each_parameter(model, [&](const char*, auto& t) { detail::combine_into(t.any(), a, *from[i++], b); });
+    detail::Members from(detail::Members::parameters), to(detail::Members::parameters);
+    detail::collect_members(from, other.model), detail::visit_members(to, model);
+    for (std::size_t i = 0; i < to.size(); ++i) detail::combine_into(to[i], a, from[i], b);
   }
 };
 

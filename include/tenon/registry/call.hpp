@@ -15,20 +15,32 @@ struct Operation {
   Results (*run)(const Arguments& arguments);
 };
 
-/// The folders of the registry, each a table defined in the header of its name.
-enum class Area { elementwise, composed, reduce, contract, shape, index, loss, norm, optimize };
-inline constexpr int areas = 9;
-
-/// The operations of an area. Declared only: defined by the area's header, or linked.
-template <Area A>
-std::span<const Operation> operations();
+/// The operations of one header each, declared only: who includes registry/all.hpp compiles them, others link them.
+template <class>
+std::span<const Operation> elementwise_operations();
+template <class>
+std::span<const Operation> composed_operations();
+template <class>
+std::span<const Operation> reduce_operations();
+template <class>
+std::span<const Operation> contract_operations();
+template <class>
+std::span<const Operation> shape_operations();
+template <class>
+std::span<const Operation> index_operations();
+template <class>
+std::span<const Operation> loss_operations();
+template <class>
+std::span<const Operation> norm_operations();
+template <class>
+std::span<const Operation> optimize_operations();
 
 /// The operation of this name, or null.
 inline const Operation* find(std::string_view name) {
-  const std::span<const Operation> all[areas] = {
-      operations<Area::elementwise>(), operations<Area::composed>(), operations<Area::reduce>(),
-      operations<Area::contract>(),    operations<Area::shape>(),    operations<Area::index>(),
-      operations<Area::loss>(),        operations<Area::norm>(),     operations<Area::optimize>()};
+  const std::span<const Operation> all[] = {
+      elementwise_operations<void>(), composed_operations<void>(), reduce_operations<void>(),
+      contract_operations<void>(), shape_operations<void>(), index_operations<void>(),
+      loss_operations<void>(), norm_operations<void>(), optimize_operations<void>()};
   for (std::span<const Operation> area : all)
     for (const Operation& o : area)
       if (o.name == name) return &o;

@@ -76,8 +76,8 @@ inline constexpr Operation elementwise_table[] = {
 
 }  // namespace detail
 
-template <>
-inline std::span<const Operation> operations<Area::elementwise>() {
+template <class>
+std::span<const Operation> elementwise_operations() {
   return detail::elementwise_table;
 }
 

@@ -65,6 +65,8 @@ class TapeStorage {
     free_list().emplace_back(s);
   }
 
+  std::vector<AnyTensor> asked, answered;  ///< scratch of the caller of gradient
+
   void clear() {
     nodes_.clear(), values_.clear(), scalars_.clear(), integers_.clear(), numbers_.clear();
   }

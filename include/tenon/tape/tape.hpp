@@ -69,16 +69,10 @@ class Tape final : public Recorder {
     requires(!std::is_convertible_v<X, std::span<const AnyTensor>>)
   X gradient(const L& loss, const X& x, AfterGradient after = AfterGradient::end) {
     X g = x;
-    detail::ParameterList list;
-    each_parameter(x, [&](const char*, const auto& p) { list.add(p.any()); });
-    list.check_distinct(x);
-    list.gradient.resize(list.value.size());
-    gradient(loss_value(loss), list.value, list.gradient, {}, after);
-    int i = 0;
-    each_parameter(g, [&](const char*, auto& p) {
-      using P = std::remove_cvref_t<decltype(p)>;
-      p = P(list.gradient[static_cast<std::size_t>(i++)].to(dtype_of<typename P::element>));
-    });
+    detail::Members from(detail::Members::parameters), to(detail::Members::parameters);
+    detail::collect_members(from, x), detail::collect_members(to, g);
+    detail::check_distinct(from, detail::parameter_path<X>, &x);
+    members_gradient(loss_value(loss), from, to, after);
     return g;
   }
 
@@ -87,6 +81,16 @@ class Tape final : public Recorder {
   static const AnyTensor& loss_value(const L& loss) {
     if constexpr (detail::is_expression<L>) return loss.value();
     else return loss;
+  }
+  void members_gradient(const AnyTensor& loss, const detail::Members& from, const detail::Members& to,
+                        AfterGradient after) {
+    std::vector<AnyTensor>&value = storage_->asked, &gradient_of = storage_->answered;
+    value.clear(), gradient_of.clear();
+    for (const AnyTensor* t : from) value.push_back(*t);
+    gradient_of.resize(value.size());
+    gradient(loss, std::span<const AnyTensor>(value), std::span<AnyTensor>(gradient_of), {}, after);
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = gradient_of[i].to(value[i].dtype());
+    value.clear(), gradient_of.clear();
   }
   detail::TapeStorage* storage_;
 };

@@ -42,123 +42,153 @@ inline constexpr bool is_optional = false;
 template <class X>
 inline constexpr bool is_optional<std::optional<X>> = true;
 
-// f(path, parameter) for the parameters in x, whose own path is `path`.
-template <class X, class F>
-void each_parameter_at(std::string& path, X& x, F& f) {
-  using P = std::remove_const_t<X>;
-  const std::size_t length = path.size();
-  if constexpr (is_parameter<P>) {
-    f(static_cast<const char*>(path.c_str()), x);
-  } else if constexpr (is_tensor<P> || is_state<P>) {
-    return;
-  } else if constexpr (is_list<P>) {
-    std::size_t i = 0;
-    for (auto& element : x) {
-      path += (length ? "." : "") + std::to_string(i++);
-      each_parameter_at(path, element, f);
-      path.resize(length);
-    }
-  } else if constexpr (is_optional<P>) {
-    if (x) each_parameter_at(path, *x, f);
-  } else if constexpr (Aggregate<P>) {
-    each_member(x, [&](std::string_view name, auto& member) {
-      if (length) path += '.';
-      path += name;
-      each_parameter_at(path, member, f);
-      path.resize(length);
-    });
+/// The parameters or states of a model as erased handles, with their paths where asked for. Everything that walks
+/// models goes through it, so that a model's structure is instantiated once.
+class Members {
+ public:
+  enum Kind { parameters, states };
+  explicit Members(Kind kind, bool named = false) : kind_(kind), named_(named) { pool().swap(list_); }
+  Members(const Members&) = delete;
+  Members& operator=(const Members&) = delete;
+  ~Members() {
+    list_.clear();
+    pool().swap(list_);
   }
-}
 
-// f(path, State) likewise.
-template <class X, class F>
-void each_state_at(std::string& path, X& x, F& f) {
-  using P = std::remove_const_t<X>;
-  const std::size_t length = path.size();
-  if constexpr (is_state<P>) {
-    f(static_cast<const char*>(path.c_str()), x);
-  } else if constexpr (is_tensor<P>) {
-    return;
-  } else if constexpr (is_list<P>) {
-    std::size_t i = 0;
-    for (auto& element : x) {
-      path += (length ? "." : "") + std::to_string(i++);
-      each_state_at(path, element, f);
-      path.resize(length);
-    }
-  } else if constexpr (is_optional<P>) {
-    if (x) each_state_at(path, *x, f);
-  } else if constexpr (Aggregate<P>) {
-    each_member(x, [&](std::string_view name, auto& member) {
-      if (length) path += '.';
-      path += name;
-      each_state_at(path, member, f);
-      path.resize(length);
-    });
-  }
-}
+  std::size_t size() const { return list_.size(); }
+  AnyTensor& operator[](std::size_t i) const { return *list_[i]; }
+  AnyTensor* const* begin() const { return list_.data(); }
+  AnyTensor* const* end() const { return list_.data() + list_.size(); }
+  const std::string& path(std::size_t i) const { return paths_[i]; }
 
-/// Parameters of a model in order, for the erased side.
-struct ParameterList {
-  std::vector<AnyTensor> value, gradient;
-  void add(const AnyTensor& t) { value.push_back(t); }
-  template <class X>
-  void check_distinct(const X& model) const {
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (!value[i].defined()) fail_parameter(path(model, i) + " was never initialised", Error::uninitialised);
-      for (std::size_t j = 0; j < i; ++j)
-        if (value[i].id() == value[j].id())
-          fail_parameter(path(model, j) + " and " + path(model, i) +
-                             " hold the same tensor; use one member twice, or clone it",
-                         Error::tape);
-    }
+  void add(Kind kind, AnyTensor& t) {
+    if (kind != kind_) return;
+    list_.push_back(&t);
+    if (named_) paths_.push_back(path_);
   }
+  std::size_t enter(std::string_view name) {
+    const std::size_t length = path_.size();
+    if (!named_) return length;
+    if (length) path_ += '.';
+    path_ += name;
+    return length;
+  }
+  std::size_t enter(std::size_t index) { return named_ ? enter(std::to_string(index)) : 0; }
+  void leave(std::size_t length) { path_.resize(length); }
 
  private:
-  [[noreturn]] TENON_COLD static void fail_parameter(const std::string& text, Error::Code code) {
-    fail(code, "gradient: the parameter " + text);
+  // Memory of an earlier list of this thread.
+  static std::vector<AnyTensor*>& pool() {
+    thread_local std::vector<AnyTensor*> spare;
+    return spare;
   }
-  template <class X>
-  static std::string path(const X& model, std::size_t wanted) {
-    std::string found = "?", at;
-    std::size_t i = 0;
-    auto f = [&](const char* name, const auto&) {
-      if (i++ == wanted) found = *name ? name : "itself";
-    };
-    each_parameter_at(at, model, f);
-    return found;
-  }
+  std::vector<AnyTensor*> list_;
+  std::vector<std::string> paths_;
+  std::string path_;
+  Kind kind_;
+  bool named_;
 };
 
+template <class X>
+void visit_members(Members& m, X& x) {
+  if constexpr (is_parameter<X>) {
+    m.add(Members::parameters, x.any());
+  } else if constexpr (is_state<X>) {
+    m.add(Members::states, x.value.any());
+  } else if constexpr (is_list<X>) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const std::size_t length = m.enter(i);
+      visit_members(m, x[i]);
+      m.leave(length);
+    }
+  } else if constexpr (is_optional<X>) {
+    if (x) visit_members(m, *x);
+  } else if constexpr (!is_tensor<X> && !std::is_empty_v<X> && Aggregate<X>) {
+    each_member(x, [&m](std::string_view name, auto& member) {
+      using P = std::remove_reference_t<decltype(member)>;
+      if constexpr (std::is_class_v<P>) {
+        const std::size_t length = m.enter(name);
+        visit_members(m, member);
+        m.leave(length);
+      }
+    });
+  }
+}
+/// Fills m from a model; of a const one nothing may be written.
+template <class Model>
+void collect_members(Members& m, const Model& model) {
+  visit_members(m, const_cast<Model&>(model));
+}
+
+template <class Model>
+std::string parameter_path(const void* model, std::size_t i) {
+  Members named(Members::parameters, true);
+  collect_members(named, *static_cast<const Model*>(model));
+  return named.path(i).empty() ? "itself" : named.path(i);
+}
+/// Every parameter initialised, and no two of them one tensor. `path`: called when a name is needed.
+inline void check_distinct(const Members& m, std::string (*path)(const void*, std::size_t), const void* model) {
+  for (std::size_t i = 0; i < m.size(); ++i) {
+    if (!m[i].defined())
+      fail(Error::uninitialised, "gradient: the parameter " + path(model, i) + " was never initialised");
+    for (std::size_t j = 0; j < i; ++j)
+      if (m[i].id() == m[j].id())
+        fail(Error::tape, "gradient: the parameters " + path(model, j) + " and " + path(model, i) +
+                              " hold the same tensor; use one member twice, or clone it");
+  }
+}
+
+}  // namespace detail
+
+namespace detail {
+template <bool States, class X, class F>
+void each_typed(std::string& path, X& x, F& f) {
+  using P = std::remove_const_t<X>;
+  const std::size_t length = path.size();
+  if constexpr (States ? is_state<P> : is_parameter<P>) {
+    f(static_cast<const char*>(path.c_str()), x);
+  } else if constexpr (is_list<P>) {
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      path += (length ? "." : "") + std::to_string(i);
+      each_typed<States>(path, x[i], f);
+      path.resize(length);
+    }
+  } else if constexpr (is_optional<P>) {
+    if (x) each_typed<States>(path, *x, f);
+  } else if constexpr (!is_tensor<P> && !is_state<P> && !std::is_empty_v<P> && Aggregate<P>) {
+    each_member(x, [&](std::string_view name, auto& member) {
+      if (length) path += '.';
+      path += name;
+      each_typed<States>(path, member, f);
+      path.resize(length);
+    });
+  }
+}
 }  // namespace detail
 
 /// f(path, parameter) for every parameter of a model, in order of declaration; paths as in "blocks.0.weight".
 template <class Model, class F>
 void each_parameter(Model& model, F&& f) {
   std::string path;
-  detail::each_parameter_at(path, model, f);
+  detail::each_typed<false>(path, model, f);
 }
 /// f(path, state) for every State of a model.
 template <class Model, class F>
 void each_state(Model& model, F&& f) {
   std::string path;
-  detail::each_state_at(path, model, f);
+  detail::each_typed<true>(path, model, f);
 }
 
 /// The model with fresh ids, sharing memory until one side is written: a target, teacher or averaged copy.
 template <class Model>
 Model clone(const Model& model) {
   Model copy = model;
-  auto refresh = [](const char*, auto& t) {
-    using P = std::remove_cvref_t<decltype(t)>;
-    if constexpr (detail::is_state<P>) {
-      if (t.value.defined()) t.value = t.value.clone();
-    } else if (t.defined()) {
-      t = t.clone();
-    }
-  };
-  each_parameter(copy, refresh);
-  each_state(copy, refresh);
+  for (auto kind : {detail::Members::parameters, detail::Members::states}) {
+    detail::Members m(kind);
+    detail::visit_members(m, copy);
+    for (AnyTensor* t : m)
+      if (t->defined()) *t = t->clone();
+  }
   return copy;
 }
 

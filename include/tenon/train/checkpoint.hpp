@@ -16,19 +16,21 @@ struct Position {
 
 namespace detail {
 
+using tenon::detail::Members;
+
+inline void collect(const std::string& prefix, const Members& m, std::vector<io::NamedTensor>& out) {
+  for (std::size_t i = 0; i < m.size(); ++i)
+    if (m[i].defined()) out.push_back({prefix + m.path(i), m[i]});
+}
 template <class Model>
 void collect(const std::string& prefix, const Model& model, std::vector<io::NamedTensor>& out) {
-  auto add = [&](const char* path, const auto& t) {
-    using P = std::remove_cvref_t<decltype(t)>;
-    if constexpr (tenon::detail::is_state<P>) {
-      if (t.value.defined()) out.push_back({prefix + path, t.value.any()});
-    } else {
-      t.any().record("save");
-      out.push_back({prefix + path, t.any()});
-    }
-  };
-  each_parameter(model, add);
-  each_state(model, add);
+  for (auto kind : {Members::parameters, Members::states}) {
+    Members m(kind, true);
+    tenon::detail::collect_members(m, model);
+    if (kind == Members::parameters)
+      for (std::size_t i = 0; i < m.size(); ++i) m[i].record(("save: the parameter " + m.path(i)).c_str());
+    collect(prefix, m, out);
+  }
 }
 
 inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path, const std::string& name,
@@ -51,19 +53,21 @@ inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path,
   return t;
 }
 
+inline void restore(const io::SafetensorsFile& file, const std::string& path, const std::string& prefix,
+                    const Members& m, bool optional) {
+  for (std::size_t i = 0; i < m.size(); ++i) {
+    const std::string name = prefix + m.path(i);
+    if (optional && !m[i].defined() && !file.contains(name)) continue;
+    m[i] = fetch(file, path, name, m[i]);
+  }
+}
 template <class Model>
 void restore(const io::SafetensorsFile& file, const std::string& path, const std::string& prefix, Model& model) {
-  auto set = [&](const char* name, auto& t) {
-    using P = std::remove_cvref_t<decltype(t)>;
-    if constexpr (tenon::detail::is_state<P>) {
-      if (t.value.defined() || file.contains(prefix + name))
-        t.value = decltype(t.value)(fetch(file, path, prefix + name, t.value.any()));
-    } else {
-      t = P(fetch(file, path, prefix + name, t.any()));
-    }
-  };
-  each_parameter(model, set);
-  each_state(model, set);
+  for (auto kind : {Members::parameters, Members::states}) {
+    Members m(kind, true);
+    tenon::detail::visit_members(m, model);
+    restore(file, path, prefix, m, kind == Members::states);
+  }
 }
 
 inline std::uint64_t number(const std::map<std::string, std::string>& metadata, const std::string& path,
@@ -153,12 +157,14 @@ Position load_checkpoint(const std::string& path, Model& model, optim::Optimizer
 template <class Model>
 std::uint64_t hash_parameters(const Model& model) {
   std::uint64_t hash = 0xcbf29ce484222325u;
-  each_parameter(model, [&](const char*, const auto& t) {
-    AnyTensor dense = t.any().to_contiguous();
+  detail::Members m(detail::Members::parameters);
+  tenon::detail::collect_members(m, model);
+  for (const AnyTensor* t : m) {
+    AnyTensor dense = t->to_contiguous();
     const auto* p = static_cast<const unsigned char*>(dense.raw());
     for (std::size_t i = 0, n = static_cast<std::size_t>(dense.size()) * size_of(dense.dtype()); i < n; ++i)
       hash = (hash ^ p[i]) * 0x100000001b3u;
-  });
+  }
   return hash;
 }
 
