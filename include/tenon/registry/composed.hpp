@@ -52,7 +52,7 @@ inline Results celu(const Arguments& a) {
 }
 inline Results hard_tanh(const Arguments& a) {
   a.takes(1);
-  return {clamp(a[0], a.number("min", -1), a.number("max", 1))};
+  return {clamp(Value(a[0]), a.number("min", -1), a.number("max", 1))};
 }
 inline Results softshrink(const Arguments& a) {
   a.takes(1);

@@ -80,7 +80,7 @@ inline AnyTensor add_at(const AnyTensor& x, const AnyTensor& map, const Extents&
 inline AnyTensor permute(const AnyTensor& x, const int* order) {
   const AnyTensor from = x.get()->generated ? x.to_contiguous() : x;
   Extents e = x.extents();
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   Attributes a;
   for (int i = 0; i < e.rank; ++i) {
     e.extent[i] = x.extent(order[i]), strides[i] = from.stride(order[i]);

@@ -89,8 +89,9 @@ template <bool Largest, bool Values>
 Results extreme(const Arguments& a) {
   a.takes(1);
   Value x(a[0]);
-  if (!Values && !a.has("axis")) x = reshape(constant(x), Extents{1, {x.t.size()}});
-  const int axis = x.rank() == a[0].rank() || a.has("axis") ? a.axis("axis", x.rank(), 0) : 0;
+  const bool flat = !Values && !a.has("axis");
+  if (flat) x = reshape(constant(x), Extents{1, {x.t.size()}});
+  const int axis = flat ? 0 : a.axis("axis", x.rank());
   const bool keep = a.flag("keepdim", false);
   if (x.t.extent(axis) == 0)
     a.wrong("axis " + std::to_string(axis) + " of " + to_string(x.extents()) + " is empty", Error::shape);

@@ -29,8 +29,8 @@ class TensorText {
     if (is_floating(r_.dtype)) {
       double least = HUGE_VAL, greatest = 0;
       each(0, 0, [&](Index at) { range(number(at), least, greatest); });
-      const double cutoff = r_.dtype == Dtype::f64 ? 1e8 : r_.dtype == Dtype::f32 ? 1e6 : 1e3;
-      scientific_ = greatest > 0 && (greatest >= cutoff || least < 0.0001 || ratio(greatest, least) > 1000);
+      scientific_ = greatest > 0 && (greatest >= cutoff(1e8) || least < in_precision(0.0001) ||
+                                     ratio(greatest, least) > 1000);
       each(0, 0, [&](Index at) { measure(number(at)); });
       if (scientific_) right_ = exponent_ + 2 + digits_;
       each(0, 0, [&](Index at) { measure_special(number(at)); });
@@ -65,6 +65,16 @@ class TensorText {
             &v, 1, 1);
     return std::to_string(v);
   }
+  // From here on numbers are written with an exponent; `wide` for f64.
+  double cutoff(double wide) const {
+    return r_.dtype == Dtype::f64 ? wide : r_.dtype == Dtype::f32 ? 1e6 : 1e3;
+  }
+  double in_precision(double x) const {
+    std::uint64_t bits;
+    convert(Dtype::f64, &x, 1, r_.dtype, &bits, 1, 1);
+    convert(r_.dtype, &bits, 1, Dtype::f64, &x, 1, 1);
+    return x;
+  }
   // max / min as NumPy computes it: in the tensor's own precision.
   double ratio(double a, double b) const {
     return r_.dtype == Dtype::f64 ? a / b : static_cast<double>(static_cast<float>(a) / static_cast<float>(b));
@@ -85,11 +95,7 @@ class TensorText {
     const double d = std::strtod(s.c_str(), nullptr);
     if (r_.dtype == Dtype::f64) return d == v;
     if (r_.dtype == Dtype::f32) return static_cast<double>(std::strtof(s.c_str(), nullptr)) == v;
-    std::uint16_t bits;
-    double back;
-    convert(Dtype::f64, &d, 1, r_.dtype, &bits, 1, 1);
-    convert(r_.dtype, &bits, 1, Dtype::f64, &back, 1, 1);
-    return back == v;
+    return in_precision(d) == v;
   }
   // The fewest digits that name v among the numbers of its dtype, as "d.dddde+xx".
   std::string shortest(double v) const {
@@ -166,7 +172,7 @@ class TensorText {
     if (!is_floating(r_.dtype)) return integer(0);
     const double v = number(0), size = std::fabs(v);
     if (!std::isfinite(v)) return v != v ? "nan" : v < 0 ? "-inf" : "inf";
-    if (size == 0 || (size >= 1e-4 && size < 1e16)) {
+    if (size == 0 || (size >= 1e-4 && size < cutoff(1e16))) {
       std::string s = positional(v, 20);
       return s.back() == '.' ? s + "0" : s;
     }
