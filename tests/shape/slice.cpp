@@ -49,7 +49,8 @@ TEST_CASE("slice: steps at the ends of the range of Index do not overflow", "[sh
   CHECK(slice_range({-most, most, 1}, 10).count == 10);
 }
 
-TEST_CASE("slice: integers drop an axis, slices keep it, missing indices take the axis whole", "[shape]") {
+TEST_CASE("slice: integers drop an axis, slices keep it, missing indices take the axis whole",
+          "[shape]") {
   const Extents e{3, {4, 5, 6}};
   const Selection s = select_indices("f", e, 1, slice(0, 5, 2));
   CHECK(s.extents() == Extents{2, {3, 6}});
@@ -75,8 +76,9 @@ TEST_CASE("slice: the type knows what a static slice leaves of a static extent",
 TEST_CASE("slice: an index out of range names function, index, axis and extent", "[shape]") {
   const Extents e{2, {4, 5}};
   CHECK_THROWS_MATCHES(select_indices("f", e, 0, 5), Error,
-                    Message("tenon::f: index 5 is out of range on axis 1 of extent 5"));
+                       Message("tenon::f: index 5 is out of range on axis 1 of extent 5"));
   CHECK_THROWS_WITH(select_indices("f", e, -5), ContainsSubstring("index -5"));
   CHECK_THROWS_WITH(select_indices("f", e, 0, 0, 0), ContainsSubstring("3 indices"));
-  CHECK_THROWS_WITH(select_indices("f", e, slice(0, 2, 0)), ContainsSubstring("step of a slice is 0"));
+  CHECK_THROWS_WITH(select_indices("f", e, slice(0, 2, 0)),
+                    ContainsSubstring("step of a slice is 0"));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_vectors DIR [--area A] [--dtype f32|f64]: runs the test vectors of a folder through the registry.
-// A line for each area and dtype: `<area> <dtype>: passed N failed N unsupported N`, then what failed and why.
+// run_vectors DIR [--area A] [--dtype f32|f64]: runs the test vectors of a folder through the
+// registry.
+// A line for each area and dtype: `<area> <dtype>: passed N failed N unsupported N`, then what
+// failed and why.
 // Exit code 0: nothing failed; 1: something did; 2: wrong usage or files that cannot be read.
 #include <cstdio>
 #include <cstring>
@@ -36,9 +38,10 @@ int main(int count, char** argument) {
       const vectors::Area cases(folder, name);
       for (tenon::Dtype d : dtypes) {
         const vectors::Outcome o = cases.run(d);
-        std::printf("%s %s: passed %d failed %d unsupported %d\n", name.c_str(), tenon::name_of(d), o.passed,
-                    static_cast<int>(o.failed.size()), o.unsupported);
-        for (const auto& [which, why] : o.failed) std::printf("  %s: %s\n", which.c_str(), why.c_str());
+        std::printf("%s %s: passed %d failed %d unsupported %d\n", name.c_str(), tenon::name_of(d),
+                    o.passed, static_cast<int>(o.failed.size()), o.unsupported);
+        for (const auto& [which, why] : o.failed)
+          std::printf("  %s: %s\n", which.c_str(), why.c_str());
         failed |= !o.failed.empty();
       }
     }

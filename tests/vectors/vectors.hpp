@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test vectors: JSON cases and their tensors, run through the registry and compared by the rules of their README.
+// Test vectors: JSON cases and their tensors, run through the registry and compared by the rules of
+// their README.
 #pragma once
 #include <tenon/io/safetensors.hpp>
 #include <tenon/registry/call.hpp>
@@ -83,27 +84,35 @@ inline AnyTensor swapped(const AnyTensor& x) {
   return x.view(e, strides, 0);
 }
 
-/// How a tensor is compared: relative to its largest element, or element by element for special values.
+/// How a tensor is compared: relative to its largest element, or element by element for special
+/// values.
 struct Rule {
   double tolerance;
   bool special;
 };
 inline double number(const AnyTensor& t, Index i) { return static_cast<const double*>(t.raw())[i]; }
 
+/// The files hold a number as one element of rank 1.
+inline bool same_extents(const tenon::Extents& got, const tenon::Extents& want) {
+  return got == want || (got.rank == 0 && want == tenon::Extents{1, {1}});
+}
 /// What differs, or nothing. got: any dtype; want: as read.
-inline std::string difference(const std::string& what, const AnyTensor& got, const AnyTensor& want, Rule rule,
-                              Dtype under_test) {
-  if (!(got.extents() == want.extents()))
+inline std::string difference(const std::string& what, const AnyTensor& got, const AnyTensor& want,
+                              Rule rule, Dtype under_test) {
+  if (!same_extents(got.extents(), want.extents()))
     return what + " has extents " + to_string(got.extents()) + ", not " + to_string(want.extents());
   const bool floating = want.dtype() == Dtype::f64;
   if (got.dtype() != (floating ? under_test : want.dtype()))
-    return what + " has dtype " + name_of(got.dtype()) + ", not " + name_of(floating ? under_test : want.dtype());
+    return what + " has dtype " + name_of(got.dtype()) + ", not " +
+           name_of(floating ? under_test : want.dtype());
   if (!floating) {
     const AnyTensor g = got.to(Dtype::i64).to_contiguous(), w = want.to(Dtype::i64).to_contiguous();
-    const auto *a = static_cast<const std::int64_t*>(g.raw()), *b = static_cast<const std::int64_t*>(w.raw());
+    const auto *a = static_cast<const std::int64_t*>(g.raw()),
+               *b = static_cast<const std::int64_t*>(w.raw());
     for (Index i = 0; i < w.size(); ++i)
       if (a[i] != b[i])
-        return what + "[" + std::to_string(i) + "] is " + std::to_string(a[i]) + ", not " + std::to_string(b[i]);
+        return what + "[" + std::to_string(i) + "] is " + std::to_string(a[i]) + ", not " +
+               std::to_string(b[i]);
     return {};
   }
   const AnyTensor g = got.to(Dtype::f64).to_contiguous();
@@ -114,10 +123,13 @@ inline std::string difference(const std::string& what, const AnyTensor& got, con
   for (Index i = 0; i < w.size(); ++i) {
     const double a = number(g, i), b = number(w, i);
     const double allowed = rule.tolerance * (rule.special ? std::max(1.0, std::abs(b)) : largest);
-    const bool same = std::isfinite(b) ? std::abs(a - b) <= allowed : std::isnan(b) ? std::isnan(a) : a == b;
+    const bool same = std::isfinite(b) ? std::abs(a - b) <= allowed
+                      : std::isnan(b)  ? std::isnan(a)
+                                       : a == b;
     if (same) continue;
     char text[160];
-    std::snprintf(text, sizeof text, "[%lld] is %.17g, not %.17g (allowed %.3g)", static_cast<long long>(i), a, b, allowed);
+    std::snprintf(text, sizeof text, "[%lld] is %.17g, not %.17g (allowed %.3g)",
+                  static_cast<long long>(i), a, b, allowed);
     return what + text;
   }
   return {};
@@ -179,10 +191,12 @@ class Area {
     const AnyTensor t = tensors_.tensor(name.get<std::string>());
     return t.dtype() == Dtype::f64 ? t.to(dtype) : t;
   }
-  std::vector<AnyTensor> call(const Json& c, const std::string& op, const std::vector<AnyTensor>& in, Dtype dtype) const {
+  std::vector<AnyTensor> call(const Json& c, const std::string& op,
+                              const std::vector<AnyTensor>& in, Dtype dtype) const {
     if (!is_derivative(op)) {
       tenon::registry::AttributeMap attributes = detail::attributes(c.at("attrs"));
-      if (op == "one_hot") attributes.set("dtype", std::string(name_of(dtype)));  // in: indices alone
+      if (op == "one_hot")
+        attributes.set("dtype", std::string(name_of(dtype)));  // in: indices alone
       return tenon::registry::call(op, in, attributes);
     }
     const std::string function = c.at("attrs").at("function").get<std::string>();
@@ -206,7 +220,8 @@ class Area {
       return std::to_string(out.size()) + " results, not " + std::to_string(wanted.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
       const std::string what = "out" + std::to_string(i);
-      std::string why = detail::difference(what, out[i], tensors_.tensor(wanted[i].get<std::string>()), rule, dtype);
+      std::string why = detail::difference(
+          what, out[i], tensors_.tensor(wanted[i].get<std::string>()), rule, dtype);
       if (!why.empty()) return why;
     }
     if (!c.contains("grads") || c.at("grads").empty()) return {};
@@ -218,7 +233,10 @@ class Area {
     AnyTensor loss;
     for (const auto& [key, name] : c.at("cotangents").items()) {
       const AnyTensor& y = out.at(std::stoul(key.substr(3)));
-      const AnyTensor part = inner_product(y, read(name, dtype));
+      AnyTensor cotangent = read(name, dtype);
+      if (detail::same_extents(y.extents(), cotangent.extents()))
+        cotangent = tenon::kernel::reshape(cotangent, y.extents(), {});
+      const AnyTensor part = inner_product(y, cotangent);
       loss = loss.defined() ? call_one("add", {loss, part}) : part;
     }
     std::vector<AnyTensor> wrt, got;
@@ -230,7 +248,8 @@ class Area {
     got.resize(wrt.size());
     tape.gradient(loss, wrt, got);
     for (std::size_t i = 0; i < got.size(); ++i) {
-      std::string why = detail::difference("grad_" + keys[i], got[i], tensors_.tensor(names[i]), rule, dtype);
+      std::string why =
+          detail::difference("grad_" + keys[i], got[i], tensors_.tensor(names[i]), rule, dtype);
       if (!why.empty()) return why;
     }
     return {};

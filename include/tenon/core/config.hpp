@@ -40,6 +40,13 @@
 #define TENON_INLINE inline __attribute__((always_inline))
 /// A function that must stay out of the way: errors, slow paths.
 #define TENON_COLD __attribute__((noinline, cold))
+/// Kernels: everything is inlined. g++ 12 crashes in its straight-line vectoriser on gradients of sin and cos, which are
+/// packed already.
+#if defined(__GNUC__) && !defined(__clang__)
+#define TENON_KERNEL __attribute__((flatten, optimize("no-tree-slp-vectorize")))
+#else
+#define TENON_KERNEL __attribute__((flatten))
+#endif
 /// One object for the whole process, also across shared libraries.
 #define TENON_SHARED __attribute__((visibility("default")))
 

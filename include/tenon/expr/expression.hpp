@@ -89,6 +89,7 @@ class Expression {
   double* scalars() { return scalar_; }
   unsigned flags() const { return flags_; }
   void set_flags(unsigned f) { flags_ = f; }
+  const AnyTensor& held() const { return value_; }
   void set_context(Context c) { context_ = c; }
   void set_value(AnyTensor v) { value_ = std::move(v); }
 

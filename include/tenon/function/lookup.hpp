@@ -8,12 +8,12 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// Rows of a table.   table: [N, D...]   index: [I...] i64, i32 or u8   y: [I..., D...], y[i, :] = table[index[i], :]
-/// Differentiable in the table; rows named twice add up. Errors: an index outside [0, N) -> Error::index (a negative
-/// one too); a floating index -> Error::dtype.
+/// Rows of a table.   table: [N, D...]   index: [I...] i64, i32 or u8   y: [I..., D...], y[i, :] =
+/// table[index[i], :] Differentiable in the table; rows named twice add up. Errors: an index
+/// outside [0, N) -> Error::index (a negative one too); a floating index -> Error::dtype.
 inline AnyTensor take(const AnyTensor& table, const AnyTensor& index);
-/// The gradient of take: rows of dy added up where the index says.   dy: [I..., D...]   y: [rows, D...]
-/// Each row is summed in the order of the index, whatever the number of threads.
+/// The gradient of take: rows of dy added up where the index says.   dy: [I..., D...]   y: [rows,
+/// D...] Each row is summed in the order of the index, whatever the number of threads.
 inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index rows);
 
 namespace detail {
@@ -24,13 +24,15 @@ constexpr Index lookup_block = 64 * 1024;  // bytes of rows that one thread copi
 inline AnyTensor checked_index(const char* name, const AnyTensor& index, Index rows) {
   const Record& r = index.record(name);
   if (is_floating(r.dtype) || r.dtype == Dtype::boolean) [[unlikely]]
-    fail(Error::dtype, std::string(name) + ": the index holds " + name_of(r.dtype) + ", not integers");
+    fail(Error::dtype,
+         std::string(name) + ": the index holds " + name_of(r.dtype) + ", not integers");
   AnyTensor at = index.to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   for (Index i = 0, n = at.size(); i < n; ++i)
     if (p[i] < 0 || p[i] >= rows) [[unlikely]]
-      fail(Error::index, std::string(name) + ": index " + std::to_string(p[i]) + " at position " + std::to_string(i) +
-                             " is out of range for axis 0 of extent " + std::to_string(rows));
+      fail(Error::index, std::string(name) + ": index " + std::to_string(p[i]) + " at position " +
+                             std::to_string(i) + " is out of range for axis 0 of extent " +
+                             std::to_string(rows));
   return at;
 }
 
@@ -45,22 +47,27 @@ inline void scatter_backward(BackwardCall& call) {
 }
 inline constexpr StatementInfo scatter_info = function_info("scatter_rows", scatter_backward, 2);
 
-// Rows of `target` are sums of rows of `source`: those numbered order[first[r]] .. order[first[r + 1] - 1].
+// Rows of `target` are sums of rows of `source`: those numbered order[first[r]] .. order[first[r +
+// 1] - 1].
 template <class T>
-void sum_rows(const T* source, const std::vector<Index>& first, const std::vector<Index>& order, T* target,
-              Index rows, Index width) {
-  const Index per_block = std::max<Index>(1, lookup_block / (std::max<Index>(width, 1) * Index{sizeof(T)}));
+void sum_rows(const T* source, const std::vector<Index>& first, const std::vector<Index>& order,
+              T* target, Index rows, Index width) {
+  const Index per_block =
+      std::max<Index>(1, lookup_block / (std::max<Index>(width, 1) * Index{sizeof(T)}));
   const Index work = rows * width;
-  parallel_for((rows + per_block - 1) / per_block, work > Threshold::cheap ? num_threads() : 1, [&](Index block) {
-    for (Index r = block * per_block, end = std::min(rows, r + per_block); r < end; ++r) {
-      T* to = target + r * width;
-      std::fill(to, to + width, T(0));
-      for (Index k = first[static_cast<std::size_t>(r)]; k < first[static_cast<std::size_t>(r) + 1]; ++k) {
-        const T* from = source + order[static_cast<std::size_t>(k)] * width;
-        for (Index j = 0; j < width; ++j) to[j] += from[j];
-      }
-    }
-  });
+  parallel_for((rows + per_block - 1) / per_block, work > Threshold::cheap ? num_threads() : 1,
+               [&](Index block) {
+                 for (Index r = block * per_block, end = std::min(rows, r + per_block); r < end;
+                      ++r) {
+                   T* to = target + r * width;
+                   std::fill(to, to + width, T(0));
+                   for (Index k = first[static_cast<std::size_t>(r)];
+                        k < first[static_cast<std::size_t>(r) + 1]; ++k) {
+                     const T* from = source + order[static_cast<std::size_t>(k)] * width;
+                     for (Index j = 0; j < width; ++j) to[j] += from[j];
+                   }
+                 }
+               });
 }
 
 // Where the extremes lie along an axis: x is [outer, n, inner], contiguous.
@@ -85,12 +92,13 @@ void find_extremes(const T* x, Index outer, Index n, Index inner, bool least, st
   });
 }
 
-inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, bool keepdims, bool least) {
+inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, bool keepdims,
+                               bool least) {
   const Extents e = x.record(name).shape();
   const int along = normalize_axis(name, axis, e.rank);
   if (e.extent[along] == 0) [[unlikely]]
-    fail(Error::value, std::string(name) + ": axis " + std::to_string(along) + " of " + to_string(e) +
-                           " has no elements");
+    fail(Error::value, std::string(name) + ": axis " + std::to_string(along) + " of " +
+                           to_string(e) + " has no elements");
   Index outer = 1, inner = 1;
   Extents left;
   for (int i = 0; i < e.rank; ++i) {
@@ -118,11 +126,13 @@ inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, b
 
 inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
   const Extents t = table.record("take").shape();
-  if (t.rank == 0) [[unlikely]] fail(Error::shape, "take: the table has rank 0");
+  if (t.rank == 0) [[unlikely]]
+    fail(Error::shape, "take: the table has rank 0");
   const AnyTensor at = detail::checked_index("take", index, t.extent[0]);
   Extents e = at.extents();
   if (e.rank + t.rank - 1 > max_rank) [[unlikely]]
-    fail(Error::shape, "take: " + to_string(t) + " at " + to_string(e) + " would have more than 8 axes");
+    fail(Error::shape,
+         "take: " + to_string(t) + " at " + to_string(e) + " would have more than 8 axes");
   Index width = static_cast<Index>(size_of(table.dtype()));
   for (int i = 1; i < t.rank; ++i) e.extent[e.rank++] = t.extent[i], width *= t.extent[i];
   const AnyTensor rows = table.to_contiguous();
@@ -130,11 +140,14 @@ inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const char* from = static_cast<const char*>(rows.raw());
   char* to = static_cast<char*>(y.raw_writable());
-  const Index n = at.size(), per_block = std::max<Index>(1, detail::lookup_block / std::max<Index>(width, 1));
-  parallel_for((n + per_block - 1) / per_block, n * width > Threshold::cheap * 4 ? num_threads() : 1, [&](Index block) {
-    for (Index i = block * per_block, end = std::min(n, i + per_block); i < end; ++i)
-      std::memcpy(to + i * width, from + p[i] * width, static_cast<std::size_t>(width));
-  });
+  const Index n = at.size(),
+              per_block = std::max<Index>(1, detail::lookup_block / std::max<Index>(width, 1));
+  parallel_for((n + per_block - 1) / per_block,
+               n * width > Threshold::cheap * 4 ? num_threads() : 1, [&](Index block) {
+                 for (Index i = block * per_block, end = std::min(n, i + per_block); i < end; ++i)
+                   std::memcpy(to + i * width, from + p[i] * width,
+                               static_cast<std::size_t>(width));
+               });
   record_function(detail::take_info, Context::current(), {table, index}, Attributes{}, y);
   return y;
 }
@@ -148,7 +161,8 @@ inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index
   Index width = 1;
   for (int i = 0; i < lead || i < d.rank; ++i) {
     if (i < lead && (i >= d.rank || d.extent[i] != at.extent(i))) [[unlikely]]
-      fail(Error::shape, "scatter_rows: " + to_string(d) + " does not begin with the extents of the index " +
+      fail(Error::shape, "scatter_rows: " + to_string(d) +
+                             " does not begin with the extents of the index " +
                              to_string(at.extents()));
     if (i >= lead) e.extent[e.rank++] = d.extent[i], width *= d.extent[i];
   }
@@ -157,24 +171,26 @@ inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index
   // Positions sorted by row, those of one row in their order.
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const Index n = at.size();
-  std::vector<Index> first(static_cast<std::size_t>(rows) + 2, 0), order(static_cast<std::size_t>(n));
+  std::vector<Index> first(static_cast<std::size_t>(rows) + 2, 0),
+      order(static_cast<std::size_t>(n));
   for (Index i = 0; i < n; ++i) ++first[static_cast<std::size_t>(p[i]) + 2];
   for (std::size_t r = 2; r < first.size(); ++r) first[r] += first[r - 1];
-  for (Index i = 0; i < n; ++i) order[static_cast<std::size_t>(first[static_cast<std::size_t>(p[i]) + 1]++)] = i;
+  for (Index i = 0; i < n; ++i)
+    order[static_cast<std::size_t>(first[static_cast<std::size_t>(p[i]) + 1]++)] = i;
   const AnyTensor source = dy.to_contiguous();
   AnyTensor y = AnyTensor::empty(dy.dtype(), e);
   if (dy.dtype() == Dtype::f64)
-    detail::sum_rows(static_cast<const double*>(source.raw()), first, order, static_cast<double*>(y.raw_writable()),
-                     rows, width);
+    detail::sum_rows(static_cast<const double*>(source.raw()), first, order,
+                     static_cast<double*>(y.raw_writable()), rows, width);
   else
-    detail::sum_rows(static_cast<const float*>(source.raw()), first, order, static_cast<float*>(y.raw_writable()),
-                     rows, width);
+    detail::sum_rows(static_cast<const float*>(source.raw()), first, order,
+                     static_cast<float*>(y.raw_writable()), rows, width);
   record_function(detail::scatter_info, Context::current(), {dy, index}, Attributes{}, y);
   return y;
 }
 
-/// Where the largest (smallest) element along an axis lies: the first of equal ones; the first NaN counts as
-/// extreme, as in NumPy. i64. Errors: an axis without elements -> Error::value.
+/// Where the largest (smallest) element along an axis lies: the first of equal ones; the first NaN
+/// counts as extreme, as in NumPy. i64. Errors: an axis without elements -> Error::value.
 inline AnyTensor argmax(const AnyTensor& x, int axis, bool keepdims = false) {
   return detail::extreme_index("argmax", x, axis, keepdims, false);
 }
@@ -197,7 +213,8 @@ inline AnyTensor cast_value(const AnyTensor& x, Dtype to) {
 }
 }  // namespace detail
 
-/// x in another dtype: rounded to nearest even, truncated to integers. Differentiable between floating ones.
+/// x in another dtype: rounded to nearest even, truncated to integers. Differentiable between
+/// floating ones.
 inline AnyTensor cast(const AnyTensor& x, Dtype to) { return detail::cast_value(x, to); }
 
 namespace op {
@@ -223,7 +240,8 @@ template <int A, bool Keep, class X>
 auto extreme_typed(const char* name, X&& x, bool least) {
   constexpr int a = axis_of<op::Argmax, A, shape_of<X>::rank>();
   using S = ShapeOf<ReplacedShape<shape_of<X>, a, (Keep ? 1 : -2)>>;
-  return Tensor<std::int64_t, S>(extreme_index(name, expr::argument_value(std::forward<X>(x)), a, Keep, least));
+  return Tensor<std::int64_t, S>(
+      extreme_index(name, expr::argument_value(std::forward<X>(x)), a, Keep, least));
 }
 template <class X>
 auto extreme_of_all(const char* name, X&& x, bool least) {
@@ -236,20 +254,24 @@ auto extreme_of_all(const char* name, X&& x, bool least) {
 }  // namespace detail
 
 /// Rows of a table: take(embedding, words).   table: [N, D...]   index: [I...]   y: [I..., D...]
-/// Errors: an index that is not an integer tensor (compile time); an index outside [0, N) -> Error::index.
+/// Errors: an index that is not an integer tensor (compile time); an index outside [0, N) ->
+/// Error::index.
 template <TensorValue X, TensorValue I>
 auto take(X&& table, I&& index) {
   using S = shape_of<X>;
   using T = element_of<I>;
   static_assert(S::rank >= 1, "tenon: take: the table needs at least one axis");
-  static_assert(S::rank - 1 + shape_of<I>::rank <= max_rank, "tenon: take: the result would have more than 8 axes");
+  static_assert(S::rank - 1 + shape_of<I>::rank <= max_rank,
+                "tenon: take: the result would have more than 8 axes");
   if constexpr (!std::is_integral_v<T> || std::is_same_v<T, bool>)
-    static_assert(sizeof(dtype_is_not_supported<op::Take, T>) > 0, "tenon: take: the index must be an integer tensor");
-  return Tensor<element_of<X>, detail::ShapeOf<detail::TakenShape<shape_of<I>, S>>>(
-      take(expr::argument_value(std::forward<X>(table)), expr::argument_value(std::forward<I>(index))));
+    static_assert(sizeof(dtype_is_not_supported<op::Take, T>) > 0,
+                  "tenon: take: the index must be an integer tensor");
+  return Tensor<element_of<X>, detail::ShapeOf<detail::TakenShape<shape_of<I>, S>>>(take(
+      expr::argument_value(std::forward<X>(table)), expr::argument_value(std::forward<I>(index))));
 }
 
-/// Where the largest element along the axis lies; of all elements in row-major order without an axis.
+/// Where the largest element along the axis lies; of all elements in row-major order without an
+/// axis.
 template <TensorValue X, int A>
 auto argmax(X&& x, AxisTag<A>) {
   return detail::extreme_typed<A, false>("argmax", std::forward<X>(x), false);

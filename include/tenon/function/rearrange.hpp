@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Views and their gradients on run-time rank: select, permute, reshape, squeeze, broadcast_to, concatenate. Views
-// share memory with their operand and have an id of their own.
+// Views and their gradients on run-time rank: select, permute, reshape, squeeze, broadcast_to,
+// concatenate. Views share memory with their operand and have an id of their own.
 #pragma once
 #include <tenon/kernel/materialise.hpp>
 #include <tenon/shape/slice.hpp>
@@ -41,7 +41,8 @@ inline void settle_gradient(BackwardCall& call, int i, AnyTensor g) {
   AnyTensor& to = call.gradient[i];
   to = call.accumulate >> i & 1 ? kernel::add(to, g, Context::current()) : std::move(g);
 }
-constexpr StatementInfo function_info(const char* name, void (*backward)(BackwardCall&), std::uint32_t reads = 0) {
+constexpr StatementInfo function_info(const char* name, void (*backward)(BackwardCall&),
+                                      std::uint32_t reads = 0) {
   StatementInfo s;
   s.name = name, s.function_backward = backward, s.reads = reads;
   return s;
@@ -73,7 +74,8 @@ inline void select_backward(BackwardCall& call) {
   const Selection s = selection_of(*call.attributes, call.dy.extents());
   AnyTensor& g = call.gradient[0];
   // A loop over rows adds each row where it belongs instead of adding whole tensors of zeros.
-  if (call.accumulate & 1 && !Context::current().serial && g.contiguous() && g.dtype() == call.dy.dtype()) {
+  if (call.accumulate & 1 && !Context::current().serial && g.contiguous() &&
+      g.dtype() == call.dy.dtype()) {
     AnyTensor sum = kernel::add(select_view(g, s), call.dy, Context{});
     return write_selection(g, s, sum);
   }
@@ -82,7 +84,8 @@ inline void select_backward(BackwardCall& call) {
 inline constexpr StatementInfo select_info = function_info("slice", select_backward);
 
 inline void place_backward(BackwardCall& call) {
-  settle_gradient(call, 0, select(call.dy, selection_of(*call.attributes, call.operand[0].extents())));
+  settle_gradient(call, 0,
+                  select(call.dy, selection_of(*call.attributes, call.operand[0].extents())));
 }
 inline constexpr StatementInfo place_info = function_info("place", place_backward);
 
@@ -90,7 +93,8 @@ inline void permute_backward(BackwardCall& call) {
   int back[max_rank] = {};
   const int rank = call.attributes->integers;
   for (int i = 0; i < rank; ++i) back[call.attributes->integer[i]] = i;
-  settle_gradient(call, 0, permute(call.dy, std::span<const int>(back, static_cast<std::size_t>(rank))));
+  settle_gradient(call, 0,
+                  permute(call.dy, std::span<const int>(back, static_cast<std::size_t>(rank))));
 }
 inline constexpr StatementInfo permute_info = function_info("permute", permute_backward);
 
@@ -130,7 +134,8 @@ inline void concatenate_backward(BackwardCall& call) {
     s.first[axis] += s.count[axis];
   }
 }
-inline constexpr StatementInfo concatenate_info = function_info("concatenate", concatenate_backward);
+inline constexpr StatementInfo concatenate_info =
+    function_info("concatenate", concatenate_backward);
 
 }  // namespace detail
 
@@ -151,20 +156,24 @@ inline AnyTensor place(const AnyTensor& x, const Extents& e, const Selection& s)
   return y;
 }
 
-/// Position i of an axis, which vanishes; negative counts from the end. A view. Errors: Error::index.
+/// Position i of an axis, which vanishes; negative counts from the end. A view. Errors:
+/// Error::index.
 inline AnyTensor select(const AnyTensor& x, int axis, Index i) {
   Selection s = Selection::everything(x.record("slice").shape());
   s.take("slice", normalize_axis("slice", axis, s.rank), i);
   return select(x, s);
 }
-/// start : stop : step of an axis, by NumPy's rules. A view. Errors: Error::index, step 0 -> Error::value.
+/// start : stop : step of an axis, by NumPy's rules. A view. Errors: Error::index, step 0 ->
+/// Error::value.
 inline AnyTensor slice(const AnyTensor& x, int axis, const Slice& range) {
   Selection s = Selection::everything(x.record("slice").shape());
   s.take("slice", normalize_axis("slice", axis, s.rank), range);
   return select(x, s);
 }
 /// The axis backwards. A view.
-inline AnyTensor flip(const AnyTensor& x, int axis) { return slice(x, axis, Slice{open, open, -1}); }
+inline AnyTensor flip(const AnyTensor& x, int axis) {
+  return slice(x, axis, Slice{open, open, -1});
+}
 
 inline AnyTensor permute(const AnyTensor& x, std::span<const int> axes) {
   const int rank = x.record("permute").rank;
@@ -194,14 +203,16 @@ inline AnyTensor swapaxes(const AnyTensor& x, int axis_a, int axis_b) {
   const int rank = x.record("swapaxes").rank;
   int order[max_rank];
   for (int i = 0; i < rank; ++i) order[i] = i;
-  std::swap(order[normalize_axis("swapaxes", axis_a, rank)], order[normalize_axis("swapaxes", axis_b, rank)]);
+  std::swap(order[normalize_axis("swapaxes", axis_a, rank)],
+            order[normalize_axis("swapaxes", axis_b, rank)]);
   return permute(x, std::span<const int>(order, static_cast<std::size_t>(rank)));
 }
-/// The last two axes exchanged. A view.   x: [..., m, n]   y: [..., n, m]   Errors: rank < 2 -> Error::index.
+/// The last two axes exchanged. A view.   x: [..., m, n]   y: [..., n, m]   Errors: rank < 2 ->
+/// Error::index.
 inline AnyTensor transpose_now(const AnyTensor& x) { return swapaxes(x, -1, -2); }
 
-/// The same elements in other extents, one of which may be -1; a view where the elements are contiguous.
-/// Errors: the numbers of elements differ -> Error::shape.
+/// The same elements in other extents, one of which may be -1; a view where the elements are
+/// contiguous. Errors: the numbers of elements differ -> Error::shape.
 inline AnyTensor reshape(const AnyTensor& x, Extents e) {
   const Index n = x.record("reshape").size();
   Index known = 1;
@@ -215,8 +226,8 @@ inline AnyTensor reshape(const AnyTensor& x, Extents e) {
   if (missing >= 0) {
     if (known == 0 || n % known != 0) [[unlikely]]
       fail(Error::shape, "reshape: " + to_string(x.extents()) + " has " + std::to_string(n) +
-                             " elements, which no extent on axis " + std::to_string(missing) + " of " + to_string(e) +
-                             " gives");
+                             " elements, which no extent on axis " + std::to_string(missing) +
+                             " of " + to_string(e) + " gives");
     e.extent[missing] = n / known;
   }
   return kernel::reshape(x, e, Context::current());
@@ -227,13 +238,14 @@ inline AnyTensor squeeze(const AnyTensor& x, int axis) {
   const Record& r = x.record("squeeze");
   const int gone = normalize_axis("squeeze", axis, r.rank);
   if (r.extents[gone] != 1) [[unlikely]]
-    fail(Error::shape, "squeeze: axis " + std::to_string(gone) + " of " + to_string(x.extents()) + " has extent " +
-                           std::to_string(r.extents[gone]) + ", not 1");
+    fail(Error::shape, "squeeze: axis " + std::to_string(gone) + " of " + to_string(x.extents()) +
+                           " has extent " + std::to_string(r.extents[gone]) + ", not 1");
   Selection s = Selection::everything(r.shape());
   s.take("squeeze", gone, Index{0});
   return select(x, s);
 }
-/// With an axis of extent 1 before position `axis` of the result; negative counts from its end. A view.
+/// With an axis of extent 1 before position `axis` of the result; negative counts from its end. A
+/// view.
 inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
   AnyTensor base = x.record("unsqueeze").generated ? x.to_contiguous() : x;
   const Record& r = *base.get();
@@ -252,15 +264,16 @@ inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
   return y;
 }
 
-/// x repeated along its axes of extent 1 and new leading ones, by NumPy's rules. A view with strides 0.
-/// Errors: an extent that does not fit -> Error::shape.
+/// x repeated along its axes of extent 1 and new leading ones, by NumPy's rules. A view with
+/// strides 0. Errors: an extent that does not fit -> Error::shape.
 inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
   AnyTensor base = x.record("broadcast_to").generated ? x.to_contiguous() : x;
   const Record& r = *base.get();
   Index strides[max_rank];
   const int extra = e.rank - r.rank;
   if (extra < 0) [[unlikely]]
-    fail(Error::shape, "broadcast_to: " + to_string(r.shape()) + " has more axes than " + to_string(e));
+    fail(Error::shape,
+         "broadcast_to: " + to_string(r.shape()) + " has more axes than " + to_string(e));
   for (int i = 0; i < e.rank; ++i) {
     const Index from = i < extra ? 1 : r.extents[i - extra];
     if (from != e.extent[i] && from != 1) [[unlikely]]
@@ -272,8 +285,9 @@ inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
   return y;
 }
 
-/// Tensors of one dtype behind each other along an axis; their other extents are equal. Differentiable.
-/// Errors: extents that differ -> Error::shape; element types that differ -> Error::dtype.
+/// Tensors of one dtype behind each other along an axis; their other extents are equal.
+/// Differentiable. Errors: extents that differ -> Error::shape; element types that differ ->
+/// Error::dtype.
 inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
   if (x.empty()) fail(Error::value, "concatenate: needs at least one tensor");
   constexpr std::size_t together = max_leaves;
@@ -290,15 +304,17 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
   for (const AnyTensor& t : x) {
     const Record& r = t.record("concatenate");
     if (r.dtype != first.dtype) [[unlikely]]
-      fail(Error::dtype, std::string("concatenate: element types differ: ") + name_of(first.dtype) + " and " +
-                             name_of(r.dtype));
+      fail(Error::dtype, std::string("concatenate: element types differ: ") + name_of(first.dtype) +
+                             " and " + name_of(r.dtype));
     if (r.rank != e.rank) [[unlikely]]
-      fail(Error::shape, "concatenate: ranks differ: " + to_string(first.shape()) + " and " + to_string(r.shape()));
+      fail(Error::shape, "concatenate: ranks differ: " + to_string(first.shape()) + " and " +
+                             to_string(r.shape()));
     for (int i = 0; i < e.rank; ++i)
       if (i != along && r.extents[i] != e.extent[i]) [[unlikely]]
         fail(Error::shape, "concatenate: extents differ on axis " + std::to_string(i) + ": " +
                                to_string(first.shape()) + " and " + to_string(r.shape()) + " (" +
-                               std::to_string(e.extent[i]) + " vs " + std::to_string(r.extents[i]) + ")");
+                               std::to_string(e.extent[i]) + " vs " + std::to_string(r.extents[i]) +
+                               ")");
     e.extent[along] += r.extents[along];
   }
   AnyTensor y = AnyTensor::empty(first.dtype, e);
@@ -312,7 +328,8 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
   if (recorder && is_floating(y.dtype())) {
     Attributes a;
     a.push(along);
-    recorder->record(Statement{&detail::concatenate_info, x.data(), static_cast<int>(x.size()), nullptr, &a, &y});
+    recorder->record(Statement{&detail::concatenate_info, x.data(), static_cast<int>(x.size()),
+                               nullptr, &a, &y});
   }
   return y;
 }

@@ -23,17 +23,19 @@ struct LogSoftmaxGroup {
 };
 }  // namespace op
 
-/// y = exp(x - m) / sum(exp(x - m)), m the largest element along the axis: never overflows. f32, f64.
-/// A row of -inf alone gives NaN.
+/// y = exp(x - m) / sum(exp(x - m)), m the largest element along the axis: never overflows. f32,
+/// f64. A row of -inf alone gives NaN.
 template <TensorExpr X, int A>
 constexpr auto softmax(X&& x, AxisTag<A>) {
-  if constexpr (std::is_same_v<std::remove_cvref_t<X>, expr::Symbol>) return op::SoftmaxGroup<A>{}(x);
+  if constexpr (std::is_same_v<std::remove_cvref_t<X>, expr::Symbol>)
+    return op::SoftmaxGroup<A>{}(x);
   else return fuse(op::SoftmaxGroup<A>{}, std::forward<X>(x));
 }
 /// y = x - log(sum(exp(x))) along the axis, without overflow.
 template <TensorExpr X, int A>
 constexpr auto log_softmax(X&& x, AxisTag<A>) {
-  if constexpr (std::is_same_v<std::remove_cvref_t<X>, expr::Symbol>) return op::LogSoftmaxGroup<A>{}(x);
+  if constexpr (std::is_same_v<std::remove_cvref_t<X>, expr::Symbol>)
+    return op::LogSoftmaxGroup<A>{}(x);
   else return fuse(op::LogSoftmaxGroup<A>{}, std::forward<X>(x));
 }
 

@@ -9,6 +9,7 @@
 #include <tenon/kernel/cpu/gemv.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
+#include <tenon/kernel/epilogue.hpp>
 #include <tenon/kernel/evaluate.hpp>
 #include <tenon/kernel/generated.hpp>
 #include <tenon/kernel/interpret.hpp>

@@ -27,7 +27,7 @@ struct Any {
   }
 
   template <class Op>
-  static Any apply(std::initializer_list<AnyTensor> operands) {
+  TENON_COLD static Any apply(std::initializer_list<AnyTensor> operands) {
     ++kernel::counters().single;
     return Any(kernel::evaluate(*op_info<Op, T>.single, operands.begin(), static_cast<int>(operands.size()),
                                 nullptr, GroupCall{}, dtype_of<T>, Context::current()));
@@ -89,7 +89,7 @@ AnyTensor positions(const Extents& row, std::uint32_t axes) {
 }
 
 template <class Op, class T>
-void backward_any(const OpCall& c, AnyTensor* gradient) {
+TENON_COLD void backward_any(const OpCall& c, AnyTensor* gradient) {
   using V = Any<T>;
   if constexpr (!std::is_floating_point_v<T>) {
     (void)c, (void)gradient;

@@ -2,7 +2,7 @@
 // Random numbers as a leaf of an expression: no memory, only the key they are made from.
 #pragma once
 #include <tenon/core/random.hpp>
-#include <tenon/tensor/any_tensor.hpp>
+#include <tenon/tensor/copy.hpp>
 
 namespace tenon::inline TENON_ISA {
 
@@ -14,7 +14,15 @@ inline void seed_random(std::uint64_t seed) {
 
 namespace kernel {
 
-/// Uniform numbers in [0, 1) with extents e. The call number is taken now; the numbers are made when a kernel
+namespace detail {
+inline void fill_uniform_leaf(const tenon::detail::GeneratedKey& k, Dtype dtype, Index first, Index n, void* target) {
+  const RandomKey key{k.seed, k.position, k.shard, k.call};
+  if (dtype == Dtype::f64) fill_uniform(key, first, n, static_cast<double*>(target), 0.0, 1.0);
+  else fill_uniform(key, first, n, static_cast<float*>(target), 0.0f, 1.0f);
+}
+}  // namespace detail
+
+/// Uniform numbers in [0, 1) with extents e, f32 or f64. The call number is taken now; the numbers are made when a kernel
 /// reads them, again in backward.
 inline AnyTensor uniform_leaf(Dtype dtype, const Extents& e) {
   Ambient& a = ambient();
@@ -24,7 +32,7 @@ inline AnyTensor uniform_leaf(Dtype dtype, const Extents& e) {
   r->generated = true;
   r->id = tenon::detail::fresh_id();
   for (int i = 0; i < e.rank; ++i) r->extents[i] = e.extent[i];
-  tenon::detail::GeneratedKey key{a.seed, a.position, a.shard, a.call++};
+  tenon::detail::GeneratedKey key{a.seed, a.position, a.shard, a.call++, detail::fill_uniform_leaf};
   if (a.call == 1u << 24) a.call = 0, ++a.position;
   std::memcpy(r->strides, &key, sizeof key);
   return AnyTensor::own(r);

@@ -8,7 +8,7 @@ namespace tenon::inline TENON_ISA::kernel {
 
 namespace detail {
 
-inline void reshape_backward(BackwardCall& call) {
+TENON_COLD inline void reshape_backward(BackwardCall& call) {
   AnyTensor g = reshape(call.dy, call.operand[0].extents(), Context::current());
   call.gradient[0] = call.accumulate & 1 ? add(call.gradient[0], g, Context::current()) : g;
 }
@@ -16,6 +16,19 @@ inline constexpr StatementInfo reshape_info = [] {
   StatementInfo s;
   s.name = "reshape";
   s.function_backward = reshape_backward;
+  return s;
+}();
+
+TENON_COLD inline void add_backward(BackwardCall& call) {
+  for (int i = 0; i < 2; ++i) {
+    if (!(call.wanted >> i & 1)) continue;
+    call.gradient[i] = call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
+  }
+}
+inline constexpr StatementInfo add_info = [] {
+  StatementInfo s;
+  s.name = "add";
+  s.function_backward = add_backward;
   return s;
 }();
 
@@ -27,7 +40,7 @@ class Interpreter {
       : info_(info), operand_(operand), scalar_(scalar), how_(how), context_(context) {}
 
   /// Shapes of all nodes, reduced axes kept with extent 1, so that everything broadcasts.
-  void shape_nodes(const AnyTensor* product) {
+  TENON_COLD void shape_nodes(const AnyTensor* product) {
     for (int i = 0; i < info_.leaves; ++i)
       shape_[i] = i == 0 && info_.product ? product->extents() : leaf_extents(i);
     Extents all;
@@ -49,7 +62,7 @@ class Interpreter {
   /// The reduced axes counted in a tensor whose rank may be smaller than the space's.
   std::uint32_t axes(const Extents& e) const { return how_.axes >> (rank_ - e.rank); }
 
-  const AnyTensor& value(int node) {
+  TENON_COLD const AnyTensor& value(int node) {
     AnyTensor& v = value_[node];
     if (v.defined()) return v;
     if (node < info_.leaves) return v = leaf(node);
@@ -59,7 +72,7 @@ class Interpreter {
     for (int s = 0; s < n.op->arity; ++s) in[s] = value(n.operand[s]);
     return v = apply(*n.op, in, n.op->reduction ? axes(shape_[n.operand[0]]) : 0);
   }
-  AnyTensor apply(const OpInfo& op, const AnyTensor* in, std::uint32_t along) const {
+  TENON_COLD AnyTensor apply(const OpInfo& op, const AnyTensor* in, std::uint32_t along) const {
     ++counters().single;
     GroupCall how;
     how.axes = along, how.keepdims = true;
@@ -79,7 +92,7 @@ class Interpreter {
     return apply(*info_.basics->add, in, 0);
   }
   /// g spread over the extents e.
-  AnyTensor expand(const AnyTensor& g, const Extents& e) const {
+  TENON_COLD AnyTensor expand(const AnyTensor& g, const Extents& e) const {
     if (g.extents() == e) return g;
     AnyTensor ones = AnyTensor::empty(info_.compute, e);
     const double one = 1;
@@ -87,7 +100,7 @@ class Interpreter {
     return multiply(g, ones);
   }
   /// g summed over the axes along which extents e were broadcast.
-  AnyTensor sum_to(AnyTensor g, const Extents& e) const {
+  TENON_COLD AnyTensor sum_to(AnyTensor g, const Extents& e) const {
     const Extents from = g.extents();
     const int extra = from.rank - e.rank;
     std::uint32_t leading = 0, stretched = 0;
@@ -113,7 +126,7 @@ class Interpreter {
   }
 
  private:
-  AnyTensor leaf(int i) const {
+  TENON_COLD AnyTensor leaf(int i) const {
     if (i == 0 && info_.product) {
       ++counters().single;
       AnyTensor a = operand_[info_.leaves].to(info_.compute), b = operand_[info_.leaves + 1].to(info_.compute);
@@ -149,11 +162,21 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 
 }  // namespace detail
 
-/// a + b of equal extents and dtype, f32 or f64.
+/// a + b of equal extents and dtype, f32 or f64. Differentiable.
 inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
-  const AnyTensor in[2] = {a, b};
-  const OpInfo& op = a.dtype() == Dtype::f64 ? op_info<op::Add, double> : op_info<op::Add, float>;
-  return evaluate(*op.single, in, 2, nullptr, GroupCall{}, a.dtype(), context);
+  const AnyTensor x = a.to_contiguous(), y = b.to_contiguous();
+  AnyTensor sum = AnyTensor::empty(x.dtype(), x.extents());
+  auto run = [n = x.size()](auto* to, const auto* p, const auto* q) {
+    for (Index i = 0; i < n; ++i) to[i] = p[i] + q[i];
+  };
+  if (x.dtype() == Dtype::f64)
+    run(static_cast<double*>(sum.raw_writable()), static_cast<const double*>(x.raw()),
+        static_cast<const double*>(y.raw()));
+  else
+    run(static_cast<float*>(sum.raw_writable()), static_cast<const float*>(x.raw()),
+        static_cast<const float*>(y.raw()));
+  record_function(detail::add_info, context, {a, b}, Attributes{}, sum);
+  return sum;
 }
 
 inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) {
@@ -169,7 +192,7 @@ inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) 
   return y;
 }
 
-inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
+TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
                                    const GroupCall& how, Dtype dtype) {
   detail::Interpreter run(info, operand, scalar, how, Context{});
   AnyTensor product;
@@ -192,7 +215,7 @@ inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* o
   return y.to(dtype);
 }
 
-inline void interpret_backward(BackwardCall& call, const GroupCall& how, Context context) {
+TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& how, Context context) {
   const StatementInfo& info = *call.info;
   detail::Interpreter run(info, call.operand, call.scalar, how, context);
   const bool product = info.product;

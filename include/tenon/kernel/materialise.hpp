@@ -3,6 +3,7 @@
 #pragma once
 #include <tenon/expr/fuse.hpp>
 #include <tenon/expr/reduce.hpp>
+#include <tenon/kernel/epilogue.hpp>
 #include <tenon/kernel/evaluate.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -134,7 +135,7 @@ struct PostfixOf<expr::Tree<C, F, R, W...>> {
 template <class P>
 AnyTensor slow_value(P& p) {
   using Tr = typename P::tree;
-  if (p.evaluated()) return p.value();
+  if (p.evaluated()) return p.held();
   if constexpr (Tr::words == 1 && Tr::scalars == 1)
     return number_tensor(dtype_of<typename Tr::compute>, p.scalars()[0]);
   else if constexpr (Tr::words == 1 && !Tr::facts.product)

@@ -34,7 +34,7 @@ struct BasicOps {
 namespace detail {
 
 template <class Op, class T>
-void backward_any(const OpCall& call, AnyTensor* gradient);  // kernel/any.hpp
+TENON_COLD void backward_any(const OpCall& call, AnyTensor* gradient);  // kernel/any.hpp
 
 template <class Op>
 constexpr std::uint32_t reads_of() {
@@ -161,6 +161,8 @@ constexpr StatementInfo make_info() {
     s.name = Product ? "matmul" : "copy";
   if constexpr (!Product || G::nodes > 1) s.forward = kernel::RowKernel<G, T>::forward;
   if constexpr (Product) {
+    s.run_product = Products::run;
+    s.run_product_backward = Products::run_backward;
     s.product_forward = Products::template forward<T>;
     s.product_backward = Products::template backward<T>;
     s.product_alone = &InfoOf<expr::Group<1, 0, 0>, T, Products, true>::info;

@@ -148,13 +148,5 @@ void product_backward(ProductCall& c) {
   });
 }
 
-/// Passed to InfoOf by statements that hold a product.
-struct Products {
-  template <class T>
-  static void forward(ProductCall& c) { product_forward<T>(c); }
-  template <class T>
-  static void backward(ProductCall& c) { product_backward<T>(c); }
-};
-
 }  // namespace kernel
 }  // namespace tenon

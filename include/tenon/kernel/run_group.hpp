@@ -42,7 +42,8 @@ struct GroupRun {
   Index row_result_step = 1;
   Index cols = 0, item_rows = 0, items_along = 0, runs = 0, items_a_run = 0, items = 0, blocks = 1;
   bool gathers = false;
-  char* partial[partial_blocks][max_leaves] = {};
+  bool sums = false;  // gradients summed over blocks: partial[block][leaf] holds a block's sum, or null
+  char* partial[partial_blocks][max_leaves];
 
   int size() const { return static_cast<int>(size_of(info->compute)); }
 
@@ -166,7 +167,7 @@ struct GroupRun {
       t.mode[i] = mode[i];
       if (!mode[i]) continue;
       Operand o = space.operand[gradient[i]];
-      if (partial[block][i]) o.base = partial[block][i];
+      if (sums && partial[block][i]) o.base = partial[block][i];
       if (!o.direct) t.mode[i] = plain::gradient_write;
       t.gradient[i] = const_cast<void*>(reach(o, a, t.gradient_row[i], t.gradient_step[i], false));
     }
@@ -174,7 +175,7 @@ struct GroupRun {
     for (int i = 0; i < info->leaves; ++i) {
       if (!mode[i] || space.operand[gradient[i]].direct) continue;
       Operand o = space.operand[gradient[i]];
-      if (partial[block][i]) o.base = partial[block][i];
+      if (sums && partial[block][i]) o.base = partial[block][i];
       Index width = t.gradient_step[i] ? a.cols : 1;
       transfer(space, o, mode[i] == plain::gradient_add ? Transfer::add : Transfer::scatter, info->compute, t.gradient[i], a.row, a.rows, a.col, width);
     }
@@ -239,6 +240,28 @@ inline Extents reduced_extents(const Extents& e, std::uint32_t axes, bool keepdi
   return r;
 }
 
+// Whether a kernel can make a leaf's random numbers in its own order; else they are made first.
+inline bool generates_in_order(const Extents& e, std::uint32_t axes, const AnyTensor& leaf) {
+  if (!(leaf.extents() == e)) return false;
+  bool seen = false;
+  for (int i = 0; i < e.rank; ++i) {
+    bool along = axes >> i & 1;
+    if (seen && !along) return false;
+    seen |= along;
+  }
+  return true;
+}
+/// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them alive.
+inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf, const Extents& e,
+                                       std::uint32_t axes, AnyTensor* made) {
+  bool all = true;
+  for (int i = 0; i < info.leaves; ++i) all &= !leaf[i].get()->generated || generates_in_order(e, axes, leaf[i]);
+  if (all) return leaf;
+  for (int i = 0; i < info.leaves; ++i)
+    made[i] = leaf[i].get()->generated && !generates_in_order(e, axes, leaf[i]) ? leaf[i].to_contiguous() : leaf[i];
+  return made;
+}
+
 inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const AnyTensor& t, char* base) {
   Index dense[max_rank];
   const Record& r = *t.get();
@@ -277,6 +300,76 @@ inline void add_rows(Dtype compute, const void* rows, Index count, double scale,
   convert(Dtype::f64, &sum, 1, dtype, result, 1, 1);
 }
 
+// Small element-wise groups whose leaves are dense and alike, or single numbers, need no space: one row.
+struct Dense {
+  const void* leaf[max_leaves];
+  Index row[max_leaves], step[max_leaves];
+  Index n = 0;
+  const Record* shape = nullptr;
+
+  bool fits(const StatementInfo& info, const AnyTensor* operand) {
+    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product) return false;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record& r = *operand[i].get();
+      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1)) return false;
+      if (!shape || r.rank > shape->rank) shape = &r;
+    }
+    n = shape->size();
+    if (n > tile || n == 0) return false;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record& r = *operand[i].get();
+      leaf[i] = r.data, row[i] = 0, step[i] = r.rank == 0 && shape->rank > 0 ? 0 : 1;
+      if (!step[i]) continue;
+      if (r.rank != shape->rank || !r.contiguous()) return false;
+      for (int k = 0; k < r.rank; ++k)
+        if (r.extents[k] != shape->extents[k]) return false;
+    }
+    return true;
+  }
+  plain::Block block(const double* scalar) const {
+    plain::Block b;
+    b.rows = 1, b.n = n, b.scalar = scalar;
+    b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
+    return b;
+  }
+};
+
+inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar, AnyTensor& result,
+                          Dtype dtype) {
+  Dense d;
+  if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
+  result = AnyTensor::empty(dtype, d.shape->shape());
+  plain::Block b = d.block(scalar);
+  b.out = result.raw_writable();
+  info.forward(b);
+  return true;
+}
+
+inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
+  Dense d;
+  if (!d.fits(info, c.operand)) return false;
+  const Record& dy = *c.dy.get();
+  if (dy.dtype != info.compute || !dy.contiguous() || dy.generated) return false;
+  void* gradient[max_leaves];
+  Index row[max_leaves] = {};
+  std::uint8_t mode[max_leaves] = {};
+  plain::Block b = d.block(c.scalar);
+  for (int i = 0; i < info.leaves; ++i) {
+    if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
+    if (!(c.wanted >> i & 1)) continue;
+    if (!c.gradient[i].defined()) {
+      c.gradient[i] = AnyTensor::empty(info.compute, c.operand[i].extents());
+      c.accumulate &= ~(1u << i);
+    }
+    gradient[i] = c.gradient[i].raw_writable();
+    mode[i] = c.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
+  }
+  b.dy = dy.data, b.dy_step = 1;
+  b.gradient = gradient, b.gradient_row = row, b.gradient_step = d.step, b.gradient_mode = mode;
+  info.backward(b);
+  return true;
+}
+
 }  // namespace detail
 
 /// Forward: the value of a group. `result` is written when it is defined and fits, else made.
@@ -285,10 +378,13 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
                         const GroupCall& how, AnyTensor& result, Dtype dtype, bool keep, AnyTensor& kept) {
   using namespace detail;
   ++counters().forward;
+  if (how.total == Total::none && forward_dense(info, leaf, scalar, result, dtype)) return;
   const Extents e = group_extents(info, leaf, how);
   const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
   GroupRun g;
   g.info = &info, g.scalar = scalar;
+  AnyTensor made[max_leaves];
+  leaf = settled_leaves(info, leaf, e, how.axes, made);
   for (int i = 0; i < info.leaves; ++i)
     g.leaf[i] = add_operand(g.space, e, how.dropped_leaves >> i & 1 ? how.axes : 0, leaf[i], nullptr);
   const Extents shape = info.row_root ? reduced_extents(e, how.axes, how.keepdims) : e;
@@ -327,11 +423,14 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
 inline void run_backward(const StatementInfo& info, BackwardCall& call, const GroupCall& how) {
   using namespace detail;
   ++counters().backward;
+  if (how.total == Total::none && backward_dense(info, call)) return;
   const AnyTensor* leaf = call.operand;
   const Extents e = group_extents(info, leaf, how);
   const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
   GroupRun g;
   g.info = &info, g.scalar = call.scalar, g.backward = true;
+  AnyTensor made[max_leaves];
+  leaf = settled_leaves(info, leaf, e, how.axes, made);
   AnyTensor dy = call.dy;
   if (how.total != Total::none) {  // every row receives the same dy
     double x;
@@ -373,6 +472,8 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
   for (int i = 0; i < info.leaves; ++i) partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
   g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
   if (!partial) return g.run();
+  g.sums = true;
+  std::memset(g.partial, 0, sizeof g.partial);
   g.blocks = g.space.rows * g.space.n < 64 * 1024 ? 1 : std::min<Index>(g.items, partial_blocks);
   g.blocks = std::max<Index>(g.blocks, 1);
   AnyTensor sums[max_leaves];

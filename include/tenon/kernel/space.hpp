@@ -8,12 +8,13 @@ namespace tenon::inline TENON_ISA::kernel {
 
 /// One operand seen from the merged axes. Strides count elements.
 struct Operand {
-  char* base = nullptr;
-  const Record* record = nullptr;
-  Dtype dtype = Dtype::f32;
-  bool direct = true;    ///< kernels reach it by a base, a row distance and a step of 0 or 1
-  bool reduced = false;  ///< it is constant along an axis with more than one place
-  Index outer[max_rank] = {}, inner[max_rank] = {};
+  // No initialisers: a Space holds many of these, and most stay unused.
+  char* base;
+  const Record* record;
+  Dtype dtype;
+  bool direct;   ///< kernels reach it by a base, a row distance and a step of 0 or 1
+  bool reduced;  ///< it is constant along an axis with more than one place
+  Index outer[max_rank], inner[max_rank];
 
   Index step() const { return inner[0]; }
 };
@@ -32,7 +33,7 @@ struct Space {
   /// that it does not have although later ones exist (reduced without keepdims).
   int add(const Extents& space, std::uint32_t skip, const Extents& e, const Index* strides) {
     Operand& o = operand[operands];
-    o = Operand{};
+    o = Operand{nullptr, nullptr, Dtype::f32, true, false, {}, {}};
     int from = e.rank - 1;
     for (int i = space.rank - 1; i >= 0; --i) {
       if ((skip >> i & 1) || from < 0) {

@@ -62,6 +62,10 @@ struct StatementInfo {
   const StatementNode* nodes = nullptr;
   int node_count = 0;
   plain::Kernel forward = nullptr, backward = nullptr;
+  /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
+  AnyTensor (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
+                           const struct GroupCall&, Dtype, bool keep, AnyTensor& kept) = nullptr;
+  void (*run_product_backward)(const StatementInfo&, BackwardCall&, const struct GroupCall&) = nullptr;
   /// Products: z = op(a) op(b) with the epilogue; gradients of a and b from dz. Null elsewhere.
   void (*product_forward)(struct ProductCall&) = nullptr;
   void (*product_backward)(struct ProductCall&) = nullptr;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The whole registry, compiled by the file that includes it. Programs that link tenon::compiled include
-// registry/call.hpp alone.
+// Everything in registry/.
 #pragma once
 #include <tenon/registry/arguments.hpp>
 #include <tenon/registry/attributes.hpp>

@@ -82,7 +82,8 @@ class Arguments {
   int axis(std::string_view key, int rank, Index otherwise) const {
     return axis_of(integer(key, otherwise), rank);
   }
-  /// The axes as bits; absent or empty means all of them. Errors: out of range or named twice -> Error::index.
+  /// The axes as bits; absent or empty means all of them. Errors: out of range or named twice ->
+  /// Error::index.
   std::uint32_t axes(std::string_view key, int rank) const {
     std::uint32_t bits = 0;
     for (Index a : list(key)) {

@@ -16,7 +16,8 @@ namespace tenon::inline TENON_ISA::registry {
 using Attribute =
     std::variant<bool, Index, double, std::string, std::vector<Index>, std::vector<double>>;
 
-/// Attributes by name, few enough to be searched in turn.   AttributeMap a{{"axis", -1}, {"keepdim", true}};
+/// Attributes by name, few enough to be searched in turn.   AttributeMap a{{"axis", -1},
+/// {"keepdim", true}};
 class AttributeMap {
  public:
   using Entry = std::pair<std::string, Attribute>;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every operation by name: what graph loaders, test vectors and other languages call. This header declares; the
+// Every operation by name: what graph loaders, test vectors and other languages call. This header
+// declares; the
 // operations are defined by registry/all.hpp, or come from the library tenon::compiled.
 #pragma once
 #include <tenon/registry/arguments.hpp>
@@ -15,7 +16,8 @@ struct Operation {
   Results (*run)(const Arguments& arguments);
 };
 
-/// The operations of one header each, declared only: who includes registry/all.hpp compiles them, others link them.
+/// The operations of one header each, declared only: who includes registry/all.hpp compiles them,
+/// others link them.
 template <class>
 std::span<const Operation> elementwise_operations();
 template <class>
@@ -39,26 +41,31 @@ std::span<const Operation> optimize_operations();
 inline const Operation* find(std::string_view name) {
   const std::span<const Operation> all[] = {
       elementwise_operations<void>(), composed_operations<void>(), reduce_operations<void>(),
-      contract_operations<void>(), shape_operations<void>(), index_operations<void>(),
-      loss_operations<void>(), norm_operations<void>(), optimize_operations<void>()};
+      contract_operations<void>(),    shape_operations<void>(),    index_operations<void>(),
+      loss_operations<void>(),        norm_operations<void>(),     optimize_operations<void>()};
   for (std::span<const Operation> area : all)
     for (const Operation& o : area)
       if (o.name == name) return &o;
   return nullptr;
 }
 
-/// Calls an operation by NumPy's or PyTorch's name. Shapes broadcast as NumPy's do, also extents known only at run
-/// time; operands of one call have one dtype, but for bool and u8, which follow the others, and for indices (i64).
-/// Errors: unknown operation -> Error::unsupported; an attribute that it does not take, or of another type, or a
+/// Calls an operation by NumPy's or PyTorch's name. Shapes broadcast as NumPy's do, also extents
+/// known only at run
+/// time; operands of one call have one dtype, but for bool and u8, which follow the others, and for
+/// indices (i64).
+/// Errors: unknown operation -> Error::unsupported; an attribute that it does not take, or of
+/// another type, or a
 /// wrong number of tensors -> Error::value; dtype, shape, index: the operation's rule.
 /// Gradient: every floating-point step is recorded by the tape or trace of this thread.
 inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
                     const AttributeMap& attributes = {}) {
   const Operation* o = find(name);
-  if (!o) fail(Error::unsupported, "registry: no operation is called \"" + std::string(name) + "\"");
+  if (!o)
+    fail(Error::unsupported, "registry: no operation is called \"" + std::string(name) + "\"");
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
-      fail(Error::uninitialised, std::string(name) + ": tensor " + std::to_string(i) + " was never given a value");
+      fail(Error::uninitialised,
+           std::string(name) + ": tensor " + std::to_string(i) + " was never given a value");
   const Arguments arguments(o->name, inputs, attributes);
   Results results = o->run(arguments);
   arguments.check_all_read();

@@ -34,7 +34,6 @@ inline Value selu(const Value& x) {
 }
 inline Value mish(const Value& x) { return x * tanh(softplus(x)); }
 inline Value softsign(const Value& x) { return x / (1 + abs(x)); }
-inline Value hard_sigmoid(const Value& x) { return clamp(x / 6 + 0.5, 0, 1); }
 inline Value hard_swish(const Value& x) { return x * clamp(x / 6 + 0.5, 0, 1); }
 inline Value tanhshrink(const Value& x) { return x - tanh(x); }
 inline Value is_zero(const Value& x) { return equal(x, x.like(0)); }
@@ -43,12 +42,6 @@ inline Results leaky_relu(const Arguments& a) {
   const Value x(a[0]);
   a.takes(1);
   return {Value::apply<op::Prelu>(x, x.like(a.number("slope", 0.01)))};
-}
-inline Results celu(const Arguments& a) {
-  a.takes(1);
-  const Value x(a[0]);
-  const double alpha = a.number("alpha", 1);
-  return {where(x > 0, x, alpha * Value::apply<op::Expm1>(x / alpha))};
 }
 inline Results hard_tanh(const Arguments& a) {
   a.takes(1);
@@ -71,9 +64,15 @@ inline Results threshold(const Arguments& a) {
   const Value x(a[0]);
   return {where(x <= a.number("threshold"), a.number("value"), x)};
 }
+/// x^exponent; 0.5, -0.5 and 2 are sqrt, rsqrt and square, also for negative infinity, as in
+/// PyTorch.
 inline Results power_scalar(const Arguments& a) {
   a.takes(1);
-  return {pow(Value(a[0]), a.number("exponent"))};
+  const Value x(a[0]);
+  const double exponent = a.number("exponent");
+  if (exponent == 0.5) return {sqrt(x)};
+  if (exponent == -0.5) return {rsqrt(x)};
+  return {exponent == 2 ? square(x) : pow(x, exponent)};
 }
 /// a sigmoid(b), a and b the halves along an axis.
 inline Results glu(const Arguments& a) {
@@ -81,20 +80,18 @@ inline Results glu(const Arguments& a) {
   const Value x(a[0]);
   const int axis = a.axis("axis", x.rank(), -1);
   const Index n = x.t.extent(axis);
-  if (n % 2) a.wrong("axis " + std::to_string(axis) + " of " + to_string(x.extents()) + " has no halves", Error::shape);
+  if (n % 2)
+    a.wrong("axis " + std::to_string(axis) + " of " + to_string(x.extents()) + " has no halves",
+            Error::shape);
   return {slice(x, axis, 0, n / 2) * Value::apply<op::Sigmoid>(slice(x, axis, n / 2, n / 2))};
 }
-/// NaN and infinities replaced.
-inline Results nan_to_num(const Arguments& a) {
-  a.takes(1);
-  const Value x(a[0]);
-  const double most = compute_type(x.dtype()) == Dtype::f64 ? std::numeric_limits<double>::max()
-                                                            : double(std::numeric_limits<float>::max());
-  const Value y = where(isnan(x), a.number("nan", 0), x);
-  return {where(isinf(y), where(y > 0, y.like(a.number("posinf", most)), a.number("neginf", -most)), y)};
+/// sqrt(a^2 + b^2) without overflow; infinite where a or b is, whatever the other.
+inline Value hypot(const Value& a, const Value& b) {
+  const Value x = abs(a), y = abs(b), most = maximum(x, y), least = minimum(x, y);
+  const Value scale = where(is_zero(most), 1.0, most);
+  const Value r = most * sqrt(1 + square(least / scale));
+  return where(logical_or(isinf(x), isinf(y)), std::numeric_limits<double>::infinity(), r);
 }
-
-inline Value hypot(const Value& a, const Value& b) { return sqrt(square(a) + square(b)); }
 inline Value fmax(const Value& a, const Value& b) {
   return where(isnan(a), b, where(isnan(b), a, maximum(a, b)));
 }
@@ -123,15 +120,32 @@ inline Results addcdiv(const Arguments& a) {
   return {Value(a[0]) + a.number("value", 1) * Value(a[1]) / Value(a[2])};
 }
 
-inline constexpr Operation composed_table[] = {
-    {"degrees", unary<degrees>}, {"radians", unary<radians>}, {"tan", unary<tan>}, {"cosh", unary<cosh>},
-    {"frac", unary<frac>}, {"relu6", unary<relu6>}, {"selu", unary<selu>}, {"mish", unary<mish>},
-    {"softsign", unary<softsign>}, {"hard_sigmoid", unary<hard_sigmoid>}, {"hard_swish", unary<hard_swish>},
-    {"tanhshrink", unary<tanhshrink>}, {"leaky_relu", leaky_relu}, {"celu", celu}, {"hard_tanh", hard_tanh},
-    {"softshrink", softshrink}, {"hardshrink", hardshrink}, {"threshold", threshold},
-    {"power_scalar", power_scalar}, {"glu", glu}, {"nan_to_num", nan_to_num}, {"hypot", binary<hypot>},
-    {"fmax", binary<fmax>}, {"fmin", binary<fmin>}, {"xlogy", binary<xlogy>}, {"logaddexp2", binary<logaddexp2>},
-    {"smooth_l1", binary<smooth_l1>}, {"addcmul", addcmul}, {"addcdiv", addcdiv}};
+inline constexpr Operation composed_table[] = {{"degrees", unary<degrees>},
+                                               {"radians", unary<radians>},
+                                               {"tan", unary<tan>},
+                                               {"cosh", unary<cosh>},
+                                               {"frac", unary<frac>},
+                                               {"relu6", unary<relu6>},
+                                               {"selu", unary<selu>},
+                                               {"mish", unary<mish>},
+                                               {"softsign", unary<softsign>},
+                                               {"hard_swish", unary<hard_swish>},
+                                               {"tanhshrink", unary<tanhshrink>},
+                                               {"leaky_relu", leaky_relu},
+                                               {"hard_tanh", hard_tanh},
+                                               {"softshrink", softshrink},
+                                               {"hardshrink", hardshrink},
+                                               {"threshold", threshold},
+                                               {"power_scalar", power_scalar},
+                                               {"glu", glu},
+                                               {"hypot", binary<hypot>},
+                                               {"fmax", binary<fmax>},
+                                               {"fmin", binary<fmin>},
+                                               {"xlogy", binary<xlogy>},
+                                               {"logaddexp2", binary<logaddexp2>},
+                                               {"smooth_l1", binary<smooth_l1>},
+                                               {"addcmul", addcmul},
+                                               {"addcdiv", addcdiv}};
 
 }  // namespace detail
 

@@ -32,7 +32,8 @@ inline Results clamp_entry(const Arguments& a) {
 inline Results gelu_entry(const Arguments& a) {
   a.takes(1);
   const std::string how = a.text("approximate", "none");
-  if (how != "none" && how != "tanh") a.wrong("approximate must be \"none\" or \"tanh\", not \"" + how + "\"");
+  if (how != "none" && how != "tanh")
+    a.wrong("approximate must be \"none\" or \"tanh\", not \"" + how + "\"");
   return {how == "tanh" ? Value::apply<op::GeluTanh>(a[0]) : Value::apply<op::Gelu>(a[0])};
 }
 /// softplus(beta x) / beta, x above the threshold.
@@ -61,18 +62,25 @@ inline Results prelu_entry(const Arguments& a) {
 }
 
 inline constexpr Operation elementwise_table[] = {
-    entry<op::Negative>("neg"), entry<op::Negative>(), entry<op::Abs>(), entry<op::Sign>(), entry<op::Square>(),
-    entry<op::Sqrt>(), entry<op::Rsqrt>(), entry<op::Reciprocal>(), entry<op::Exp>(), entry<op::Exp2>(),
-    entry<op::Expm1>(), entry<op::Log>(), entry<op::Log2>(), entry<op::Log10>(), entry<op::Log1p>(),
-    entry<op::Sin>(), entry<op::Cos>(), entry<op::Tanh>(), entry<op::Sigmoid>(), entry<op::Relu>(),
-    {"gelu", gelu_entry}, entry<op::GeluTanh>(), entry<op::Silu>(), {"softplus", softplus_entry},
-    entry<op::LogSigmoid>(), entry<op::Erf>(), entry<op::Floor>(), entry<op::Ceil>(), entry<op::Round>(),
-    entry<op::Trunc>(), entry<op::IsNan>(), entry<op::IsInf>(), entry<op::IsFinite>(), entry<op::LogicalNot>(),
-    entry<op::Add>(), entry<op::Subtract>(), entry<op::Multiply>(), entry<op::Divide>(), entry<op::Power>(),
-    entry<op::Maximum>(), entry<op::Minimum>(), entry<op::Equal>(), entry<op::NotEqual>(), entry<op::Less>(),
-    entry<op::LessEqual>(), entry<op::Greater>(), entry<op::GreaterEqual>(), entry<op::LogicalAnd>(),
-    entry<op::LogicalOr>(), entry<op::LogicalXor>(), {"prelu", prelu_entry}, {"elu", elu_entry},
-    entry<op::LogAddExp>(), entry<op::Where>(), {"clamp", clamp_entry}, entry<op::Lerp>()};
+    entry<op::Negative>("neg"), entry<op::Negative>(),     entry<op::Abs>(),
+    entry<op::Sign>(),          entry<op::Square>(),       entry<op::Sqrt>(),
+    entry<op::Rsqrt>(),         entry<op::Reciprocal>(),   entry<op::Exp>(),
+    entry<op::Exp2>(),          entry<op::Expm1>(),        entry<op::Log>(),
+    entry<op::Log2>(),          entry<op::Log10>(),        entry<op::Log1p>(),
+    entry<op::Sin>(),           entry<op::Cos>(),          entry<op::Tanh>(),
+    entry<op::Sigmoid>(),       entry<op::Relu>(),         {"gelu", gelu_entry},
+    entry<op::GeluTanh>(),      entry<op::Silu>(),         {"softplus", softplus_entry},
+    entry<op::LogSigmoid>(),    entry<op::Erf>(),          entry<op::Floor>(),
+    entry<op::Ceil>(),          entry<op::Round>(),        entry<op::Trunc>(),
+    entry<op::IsNan>(),         entry<op::IsInf>(),        entry<op::IsFinite>(),
+    entry<op::LogicalNot>(),    entry<op::Add>(),          entry<op::Subtract>(),
+    entry<op::Multiply>(),      entry<op::Divide>(),       entry<op::Power>(),
+    entry<op::Maximum>(),       entry<op::Minimum>(),      entry<op::Equal>(),
+    entry<op::NotEqual>(),      entry<op::Less>(),         entry<op::LessEqual>(),
+    entry<op::Greater>(),       entry<op::GreaterEqual>(), entry<op::LogicalAnd>(),
+    entry<op::LogicalOr>(),     entry<op::LogicalXor>(),   {"prelu", prelu_entry},
+    {"elu", elu_entry},         entry<op::LogAddExp>(),    entry<op::Where>(),
+    {"clamp", clamp_entry},     entry<op::Lerp>()};
 
 }  // namespace detail
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements by their positions: two linear operations, each the other's derivative, from which everything that moves
+// Elements by their positions: two linear operations, each the other's derivative, from which
+// everything that moves
 // elements is made; and the permutation of axes, a view.
 #pragma once
 #include <tenon/registry/value.hpp>
@@ -8,7 +9,8 @@
 
 namespace tenon::inline TENON_ISA::registry {
 
-/// y[i] = x[map[i]], positions counted in row-major order; a negative position gives 0. map: i64, of y's extents.
+/// y[i] = x[map[i]], positions counted in row-major order; a negative position gives 0. map: i64,
+/// of y's extents.
 AnyTensor take_at(const AnyTensor& x, const AnyTensor& map);
 /// y = 0 of extents e, then y[map[i]] += x[i]; negative positions are left out.
 AnyTensor add_at(const AnyTensor& x, const AnyTensor& map, const Extents& e);
@@ -29,7 +31,8 @@ inline void permute_backward(BackwardCall& call) {
   for (int i = 0; i < call.attributes->integers; ++i) inverse[call.attributes->integer[i]] = i;
   give(call, permute(call.dy, inverse));
 }
-constexpr StatementInfo linear_info(const char* name, std::uint32_t reads, void (*backward)(BackwardCall&)) {
+constexpr StatementInfo linear_info(const char* name, std::uint32_t reads,
+                                    void (*backward)(BackwardCall&)) {
   StatementInfo s;
   s.name = name, s.reads = reads, s.function_backward = backward;
   return s;
@@ -38,7 +41,9 @@ inline constexpr StatementInfo take_at_info = linear_info("take_at", 2, take_at_
 inline constexpr StatementInfo add_at_info = linear_info("add_at", 2, add_at_backward);
 inline constexpr StatementInfo permute_info = linear_info("permute", 0, permute_backward);
 
-inline const std::int64_t* positions_of(const AnyTensor& map) { return static_cast<const std::int64_t*>(map.raw()); }
+inline const std::int64_t* positions_of(const AnyTensor& map) {
+  return static_cast<const std::int64_t*>(map.raw());
+}
 
 template <class T>
 void add_elements(const AnyTensor& x, const AnyTensor& map, AnyTensor& y) {
@@ -111,8 +116,9 @@ AnyTensor position_map(const Extents& e, F&& from) {
   AnyTensor map = AnyTensor::empty(Dtype::i64, e);
   auto* p = static_cast<std::int64_t*>(map.raw_writable());
   Index at[max_rank] = {};
-  if (e.size() > 0) do *p++ = from(static_cast<const Index*>(at));
-  while (next_index(e, at));
+  if (e.size() > 0) do
+      *p++ = from(static_cast<const Index*>(at));
+    while (next_index(e, at));
   return map;
 }
 /// The position of an index, row-major.
@@ -156,7 +162,8 @@ inline void concat_backward(BackwardCall& call) {
     const Index n = call.operand[i].extent(axis);
     if (call.wanted >> i & 1) {
       const AnyTensor g = slice(Value(call.dy), axis, before, n).t;
-      call.gradient[i] = call.accumulate >> i & 1 ? kernel::add(call.gradient[i], g, Context::current()) : g;
+      call.gradient[i] =
+          call.accumulate >> i & 1 ? kernel::add(call.gradient[i], g, Context::current()) : g;
     }
     before += n;
   }
@@ -169,14 +176,17 @@ inline AnyTensor concat_some(std::span<const AnyTensor> parts, int axis, Extents
   contiguous_strides(e, strides);
   for (const AnyTensor& p : parts) {
     const AnyTensor x = p.get()->generated ? p.to_contiguous() : p;
-    char* to = static_cast<char*>(y.raw_writable()) + before * strides[axis] * static_cast<Index>(size_of(y.dtype()));
-    tenon::detail::copy_strided(x.extents(), x.dtype(), x.raw(), x.get()->strides, y.dtype(), to, strides);
+    char* to = static_cast<char*>(y.raw_writable()) +
+               before * strides[axis] * static_cast<Index>(size_of(y.dtype()));
+    tenon::detail::copy_strided(x.extents(), x.dtype(), x.raw(), x.get()->strides, y.dtype(), to,
+                                strides);
     before += x.extent(axis);
   }
   if (Recorder* r = find_recorder(Context::current()); r && is_floating(y.dtype())) {
     Attributes a;
     a.push(axis);
-    r->record(Statement{&concat_info, parts.data(), static_cast<int>(parts.size()), nullptr, &a, &y});
+    r->record(
+        Statement{&concat_info, parts.data(), static_cast<int>(parts.size()), nullptr, &a, &y});
   }
   return y;
 }
@@ -195,7 +205,8 @@ inline Value concat(std::span<const AnyTensor> parts, int axis) {
   for (const AnyTensor& p : parts) {
     const Extents own = p.extents();
     if (p.dtype() != d)
-      fail(Error::dtype, std::string("concat: tensors of dtype ") + name_of(d) + " and " + name_of(p.dtype()));
+      fail(Error::dtype,
+           std::string("concat: tensors of dtype ") + name_of(d) + " and " + name_of(p.dtype()));
     for (int i = 0; i < std::max(e.rank, own.rank); ++i)
       if (own.rank != e.rank || (i != axis && own.extent[i] != e.extent[i]))
         fail(Error::shape, "concat: extents differ beside axis " + std::to_string(axis) + ": " +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels behind registry/table.hpp. Dear to compile: once in a program, ten operations a file.
 #pragma once
+#include <tenon/kernel/epilogue.hpp>
 #include <tenon/registry/table.hpp>
 
 namespace tenon::inline TENON_ISA::registry {
@@ -13,7 +14,8 @@ const OpInfo* info_for() {
   else if constexpr (requires { Op::domain; }) {
     if constexpr (Op::domain == op::Domain::any) return &op_info<Op, T>;
     else return nullptr;
-  } else if constexpr (std::is_same_v<Op, op::Sum> || std::is_same_v<Op, op::Max> || std::is_same_v<Op, op::Min>)
+  } else if constexpr (std::is_same_v<Op, op::Sum> || std::is_same_v<Op, op::Max> ||
+                       std::is_same_v<Op, op::Min>)
     return &op_info<Op, T>;
   else return nullptr;
 }
@@ -36,17 +38,20 @@ inline constexpr int number_of = [] {
 }();
 
 // Leaves x and m; 2: x - m, 3: e, 4: sum(e), 5: e / sum(e).
-using Softmax = expr::Group<2, 0, 2, word(number_of<op::Subtract>, 0, 1), word(number_of<op::Exp>, 2),
-                            word(number_of<op::Sum>, 3), word(number_of<op::Divide>, 3, 4)>;
+using Softmax =
+    expr::Group<2, 0, 2, word(number_of<op::Subtract>, 0, 1), word(number_of<op::Exp>, 2),
+                word(number_of<op::Sum>, 3), word(number_of<op::Divide>, 3, 4)>;
 // ... 5: log(sum(e)), 6: x - m - that.
-using LogSoftmax = expr::Group<2, 0, 2, word(number_of<op::Subtract>, 0, 1), word(number_of<op::Exp>, 2),
-                               word(number_of<op::Sum>, 3), word(number_of<op::Log>, 4),
-                               word(number_of<op::Subtract>, 2, 5)>;
-// Leaf x, scalar epsilon; 2: mean(x), 3: d, 4: d d, 5: mean(d d), 6: + epsilon, 7: rsqrt, 8: d times that.
-using Normalise = expr::Group<1, 1, 0, word(number_of<op::Mean>, 0), word(number_of<op::Subtract>, 0, 2),
-                              word(number_of<op::Multiply>, 3, 3), word(number_of<op::Mean>, 4),
-                              word(number_of<op::Add>, 5, 1), word(number_of<op::Rsqrt>, 6),
-                              word(number_of<op::Multiply>, 3, 7)>;
+using LogSoftmax = expr::Group<2, 0, 2, word(number_of<op::Subtract>, 0, 1),
+                               word(number_of<op::Exp>, 2), word(number_of<op::Sum>, 3),
+                               word(number_of<op::Log>, 4), word(number_of<op::Subtract>, 2, 5)>;
+// Leaf x, scalar epsilon; 2: mean(x), 3: d, 4: d d, 5: mean(d d), 6: + epsilon, 7: rsqrt, 8: d
+// times that.
+using Normalise =
+    expr::Group<1, 1, 0, word(number_of<op::Mean>, 0), word(number_of<op::Subtract>, 0, 2),
+                word(number_of<op::Multiply>, 3, 3), word(number_of<op::Mean>, 4),
+                word(number_of<op::Add>, 5, 1), word(number_of<op::Rsqrt>, 6),
+                word(number_of<op::Multiply>, 3, 7)>;
 using Matmul = expr::Group<1, 0, 0>;
 using Linear = expr::Group<2, 0, 0, word(number_of<op::Add>, 0, 1)>;
 

@@ -8,14 +8,16 @@ namespace tenon::inline TENON_ISA::registry {
 
 namespace detail {
 
-/// step(w, g, t): the next w, t from 1.   w: [n]   gradients: [steps, n]   result: w after each step, [steps, n]
+/// step(w, g, t): the next w, t from 1.   w: [n]   gradients: [steps, n]   result: w after each
+/// step, [steps, n]
 template <class F>
 Results trajectory(const Arguments& a, F&& step) {
   a.takes(2);
   Value w(a[0]);
   const Extents e = a[1].extents();
   if (e.rank != w.rank() + 1 || !(kernel::detail::reduced_extents(e, 1, false) == w.extents()))
-    a.wrong("gradients " + to_string(e) + " do not fit weights " + to_string(w.extents()), Error::shape);
+    a.wrong("gradients " + to_string(e) + " do not fit weights " + to_string(w.extents()),
+            Error::shape);
   if (e.extent[0] == 0) a.wrong("no steps", Error::shape);
   std::vector<AnyTensor> rows;
   for (Index t = 0; t < e.extent[0]; ++t) {
@@ -27,8 +29,8 @@ Results trajectory(const Arguments& a, F&& step) {
 inline Value zeros_like(const Arguments& a) { return filled(a[0].dtype(), a[0].extents(), 0); }
 
 inline Results sgd(const Arguments& a) {
-  const double lr = a.number("lr"), momentum = a.number("momentum", 0), decay = a.number("weight_decay", 0),
-               dampening = a.number("dampening", 0);
+  const double lr = a.number("lr"), momentum = a.number("momentum", 0),
+               decay = a.number("weight_decay", 0), dampening = a.number("dampening", 0);
   const bool nesterov = a.flag("nesterov", false);
   Value m;
   return trajectory(a, [&](const Value& w, Value g, double) {
@@ -40,9 +42,11 @@ inline Results sgd(const Arguments& a) {
     return w - lr * g;
   });
 }
-/// Source: Kingma, Ba, Adam, 2015, algorithm 1; decoupled: Loshchilov, Hutter, AdamW, 2019, algorithm 2.
+/// Source: Kingma, Ba, Adam, 2015, algorithm 1; decoupled: Loshchilov, Hutter, AdamW, 2019,
+/// algorithm 2.
 inline Results adam_of(const Arguments& a, bool decoupled) {
-  const double lr = a.number("lr"), eps = a.number("eps", 1e-8), decay = a.number("weight_decay", decoupled ? 0.01 : 0);
+  const double lr = a.number("lr"), eps = a.number("eps", 1e-8),
+               decay = a.number("weight_decay", decoupled ? 0.01 : 0);
   const std::vector<double> betas = a.numbers("betas", {0.9, 0.999});
   if (betas.size() != 2) a.wrong("betas must be two numbers");
   const bool amsgrad = a.flag("amsgrad", false);
@@ -72,8 +76,11 @@ inline Results clip_grad_norm(const Arguments& a) {
   return {g * minimum(a.number("max_norm") / (length + a.number("epsilon", 1e-6)), 1)};
 }
 
-inline constexpr Operation optimize_table[] = {{"sgd", sgd}, {"adam", adam}, {"adamw", adamw},
-                                               {"clip_grad_value", clip_grad_value}, {"clip_grad_norm", clip_grad_norm}};
+inline constexpr Operation optimize_table[] = {{"sgd", sgd},
+                                               {"adam", adam},
+                                               {"adamw", adamw},
+                                               {"clip_grad_value", clip_grad_value},
+                                               {"clip_grad_norm", clip_grad_norm}};
 
 }  // namespace detail
 

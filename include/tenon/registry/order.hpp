@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What depends on the order of the elements of a row: extremes with their index, sorting, order statistics.
+// What depends on the order of the elements of a row: extremes with their index, sorting, order
+// statistics.
 #pragma once
 #include <tenon/registry/arguments.hpp>
 #include <tenon/registry/gather.hpp>
@@ -13,7 +14,8 @@ using Results = std::vector<AnyTensor>;
 /// Wide enough for every f64 and every i64, exactly.
 using Key = long double;
 
-/// Chooses elements of each row along an axis. choose(row, chosen): writes `count` indices into the row.
+/// Chooses elements of each row along an axis. choose(row, chosen): writes `count` indices into the
+/// row.
 /// Result: indices (i64) with extent `count` along the axis.
 template <class F>
 AnyTensor choose_indices(const Value& x, int axis, Index count, F&& choose) {
@@ -36,10 +38,12 @@ AnyTensor choose_indices(const Value& x, int axis, Index count, F&& choose) {
     for (Index k = 0; k < inner; ++k) {
       for (Index i = 0; i < n; ++i) {
         const Index at = (o * n + i) * inner + k;
-        row[static_cast<std::size_t>(i)] = integers ? static_cast<Key>(whole[at]) : static_cast<Key>(real[at]);
+        row[static_cast<std::size_t>(i)] =
+            integers ? static_cast<Key>(whole[at]) : static_cast<Key>(real[at]);
       }
       choose(row, chosen);
-      for (Index i = 0; i < count; ++i) out[(o * count + i) * inner + k] = chosen[static_cast<std::size_t>(i)];
+      for (Index i = 0; i < count; ++i)
+        out[(o * count + i) * inner + k] = chosen[static_cast<std::size_t>(i)];
     }
   return result;
 }
@@ -64,8 +68,12 @@ inline std::vector<Index> sorted_indices(const std::vector<Key>& row, bool desce
   std::vector<Index> order(row.size());
   std::iota(order.begin(), order.end(), Index{0});
   auto at = [&](Index i) { return row[static_cast<std::size_t>(i)]; };
-  if (descending) std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return below(at(b), at(a)); });
-  else std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return below(at(a), at(b)); });
+  if (descending)
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index a, Index b) { return below(at(b), at(a)); });
+  else
+    std::stable_sort(order.begin(), order.end(),
+                     [&](Index a, Index b) { return below(at(a), at(b)); });
   return order;
 }
 /// The first largest or smallest element; NaN wins.
@@ -81,10 +89,12 @@ Index extreme_of(const std::vector<Key>& row, Index count) {
 }
 inline void not_empty(const Arguments& a, int axis) {
   if (a[0].extent(axis) == 0)
-    a.wrong("axis " + std::to_string(axis) + " of " + to_string(a[0].extents()) + " is empty", Error::shape);
+    a.wrong("axis " + std::to_string(axis) + " of " + to_string(a[0].extents()) + " is empty",
+            Error::shape);
 }
 
-/// Values and indices, or indices alone. argmax and argmin without an axis count in row-major order.
+/// Values and indices, or indices alone. argmax and argmin without an axis count in row-major
+/// order.
 template <bool Largest, bool Values>
 Results extreme(const Arguments& a) {
   a.takes(1);
@@ -94,10 +104,12 @@ Results extreme(const Arguments& a) {
   const int axis = flat ? 0 : a.axis("axis", x.rank());
   const bool keep = a.flag("keepdim", false);
   if (x.t.extent(axis) == 0)
-    a.wrong("axis " + std::to_string(axis) + " of " + to_string(x.extents()) + " is empty", Error::shape);
-  const AnyTensor index = choose_indices(x, axis, 1, [](const std::vector<Key>& row, std::vector<Index>& chosen) {
-    chosen[0] = extreme_of<Largest>(row, static_cast<Index>(row.size()));
-  });
+    a.wrong("axis " + std::to_string(axis) + " of " + to_string(x.extents()) + " is empty",
+            Error::shape);
+  const AnyTensor index =
+      choose_indices(x, axis, 1, [](const std::vector<Key>& row, std::vector<Index>& chosen) {
+        chosen[0] = extreme_of<Largest>(row, static_cast<Index>(row.size()));
+      });
   if (!Values) return {drop(index, axis, keep)};
   return {drop(take_indices(x, axis, index), axis, keep), drop(index, axis, keep)};
 }
@@ -106,8 +118,8 @@ Results running(const Arguments& a) {
   a.takes(1);
   const Value x(a[0]);
   const int axis = a.axis("axis", x.rank());
-  const AnyTensor index =
-      choose_indices(x, axis, x.t.extent(axis), [](const std::vector<Key>& row, std::vector<Index>& chosen) {
+  const AnyTensor index = choose_indices(
+      x, axis, x.t.extent(axis), [](const std::vector<Key>& row, std::vector<Index>& chosen) {
         Index best = 0;
         for (std::size_t i = 0; i < row.size(); ++i) {
           const Key v = row[i], b = row[static_cast<std::size_t>(best)];
@@ -119,10 +131,11 @@ Results running(const Arguments& a) {
 }
 /// The first `count` of the sorted row.
 inline AnyTensor sorted(const Value& x, int axis, Index first, Index count, bool descending) {
-  return choose_indices(x, axis, count, [=](const std::vector<Key>& row, std::vector<Index>& chosen) {
-    const std::vector<Index> order = sorted_indices(row, descending);
-    std::copy_n(order.begin() + first, count, chosen.begin());
-  });
+  return choose_indices(x, axis, count,
+                        [=](const std::vector<Key>& row, std::vector<Index>& chosen) {
+                          const std::vector<Index> order = sorted_indices(row, descending);
+                          std::copy_n(order.begin() + first, count, chosen.begin());
+                        });
 }
 /// Stable. Values and indices, or indices alone.
 template <bool Values>
@@ -141,7 +154,9 @@ inline Results topk(const Arguments& a) {
   const int axis = a.axis("axis", x.rank(), -1);
   const Index k = a.integer("k");
   if (k < 0 || k > x.t.extent(axis))
-    a.wrong("k = " + std::to_string(k) + " is out of range for axis " + std::to_string(axis) + " of " + to_string(x.extents()), Error::index);
+    a.wrong("k = " + std::to_string(k) + " is out of range for axis " + std::to_string(axis) +
+                " of " + to_string(x.extents()),
+            Error::index);
   const AnyTensor index = sorted(x, axis, 0, k, a.flag("largest", true));
   return {take_indices(x, axis, index).t, index};
 }
@@ -157,7 +172,9 @@ inline Results kthvalue(const Arguments& a) {
   const int axis = a.axis("axis", x.rank(), -1);
   const Index k = a.integer("k");
   if (k < 1 || k > x.t.extent(axis))
-    a.wrong("k = " + std::to_string(k) + " is out of range for axis " + std::to_string(axis) + " of " + to_string(x.extents()), Error::index);
+    a.wrong("k = " + std::to_string(k) + " is out of range for axis " + std::to_string(axis) +
+                " of " + to_string(x.extents()),
+            Error::index);
   return order_statistic(a, x, axis, k - 1);
 }
 /// The lower of the two middle values.
@@ -182,7 +199,8 @@ inline Results quantile(const Arguments& a) {
   const Index high = std::min(low + 1, x.t.extent(axis) - 1);
   const Value left = take_indices(x, axis, sorted(x, axis, low, 1, false)),
               right = take_indices(x, axis, sorted(x, axis, high, 1, false));
-  return {drop(left + (right - left) * (place - static_cast<double>(low)), axis, a.flag("keepdim", false))};
+  return {drop(left + (right - left) * (place - static_cast<double>(low)), axis,
+               a.flag("keepdim", false))};
 }
 
 }  // namespace tenon::inline TENON_ISA::registry::detail

@@ -27,7 +27,8 @@ template <class R>
 Results reduction_entry(const Arguments& a) {
   const ReduceCall c(a);
   if constexpr (std::is_same_v<R, op::Max> || std::is_same_v<R, op::Min>)
-    if (c.count() == 0) a.wrong("an empty row has no value: " + to_string(c.x.extents()), Error::shape);
+    if (c.count() == 0)
+      a.wrong("an empty row has no value: " + to_string(c.x.extents()), Error::shape);
   if constexpr (std::is_same_v<R, op::Sum>)  // of integers: i64
     if (!is_floating(c.x.dtype())) return {sum(c.x.t.to(Dtype::i64), c.axes, c.keep)};
   return {reduce<R>(c.x, c.axes, c.keep)};
@@ -100,8 +101,10 @@ inline Results norm(const Arguments& a) {
       ord = a.number("ord");
     } catch (const Error&) {
       const std::string text = a.text("ord", "");
-      if (text != "inf" && text != "-inf") a.wrong("ord must be a number, \"inf\" or \"-inf\", not \"" + text + "\"");
-      ord = text == "inf" ? std::numeric_limits<double>::infinity() : -std::numeric_limits<double>::infinity();
+      if (text != "inf" && text != "-inf")
+        a.wrong("ord must be a number, \"inf\" or \"-inf\", not \"" + text + "\"");
+      ord = text == "inf" ? std::numeric_limits<double>::infinity()
+                          : -std::numeric_limits<double>::infinity();
     }
   }
   return {norm_of(c.x, ord, c.axes, c.keep)};
@@ -131,8 +134,9 @@ Results scan(const Arguments& a) {
   const int axis = a.axis("axis", y.rank());
   const Index n = y.t.extent(axis);
   for (Index step = 1; step < n; step *= 2) {
-    const AnyTensor parts[] = {slice(y, axis, 0, step).t,
-                               Value::apply<Op>(slice(y, axis, 0, n - step), slice(y, axis, step, n - step)).t};
+    const AnyTensor parts[] = {
+        slice(y, axis, 0, step).t,
+        Value::apply<Op>(slice(y, axis, 0, n - step), slice(y, axis, step, n - step)).t};
     y = concat(parts, axis);
   }
   return {y};

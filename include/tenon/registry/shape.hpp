@@ -10,7 +10,8 @@ namespace detail {
 
 inline Extents extents_of(const Arguments& a, const std::vector<Index>& list) {
   if (list.size() > static_cast<std::size_t>(max_rank))
-    a.wrong(std::to_string(list.size()) + " axes are more than " + std::to_string(max_rank), Error::shape);
+    a.wrong(std::to_string(list.size()) + " axes are more than " + std::to_string(max_rank),
+            Error::shape);
   Extents e;
   for (Index n : list) e.extent[e.rank++] = n;
   return e;
@@ -23,7 +24,9 @@ inline Results reshape_entry(const Arguments& a) {
   Index known = 1;
   for (int i = 0; i < e.rank; ++i) {
     if (e.extent[i] == -1 && open < 0) open = i;
-    else if (e.extent[i] < 0) a.wrong("shape " + to_string(e) + " has more than one open extent or a negative one", Error::shape);
+    else if (e.extent[i] < 0)
+      a.wrong("shape " + to_string(e) + " has more than one open extent or a negative one",
+              Error::shape);
     else known *= e.extent[i];
   }
   if (open >= 0) {
@@ -39,10 +42,13 @@ inline Results permute_entry(const Arguments& a) {
   int order[max_rank] = {};
   std::uint32_t seen = 0;
   if (static_cast<int>(axes.size()) != a[0].rank())
-    a.wrong("axes names " + std::to_string(axes.size()) + " axes of a tensor of rank " + std::to_string(a[0].rank()), Error::index);
+    a.wrong("axes names " + std::to_string(axes.size()) + " axes of a tensor of rank " +
+                std::to_string(a[0].rank()),
+            Error::index);
   for (std::size_t i = 0; i < axes.size(); ++i) {
     order[i] = a.axis_of(axes[i], a[0].rank());
-    if (seen >> order[i] & 1) a.wrong("axis " + std::to_string(axes[i]) + " is named twice", Error::index);
+    if (seen >> order[i] & 1)
+      a.wrong("axis " + std::to_string(axes[i]) + " is named twice", Error::index);
     seen |= 1u << order[i];
   }
   return {permute(a[0], order)};
@@ -118,13 +124,16 @@ inline Results expand_entry(const Arguments& a) {
   Extents e = extents_of(a, a.list("shape"));
   const Extents own = a[0].extents();
   const int extra = e.rank - own.rank;
-  if (extra < 0) a.wrong("shape " + to_string(e) + " has fewer axes than " + to_string(own), Error::shape);
+  if (extra < 0)
+    a.wrong("shape " + to_string(e) + " has fewer axes than " + to_string(own), Error::shape);
   for (int i = 0; i < e.rank; ++i) {
     if (e.extent[i] == -1 && i >= extra) e.extent[i] = own.extent[i - extra];
     if (e.extent[i] < 0) a.wrong("shape " + to_string(e) + " has a negative extent", Error::shape);
   }
   const Broadcast b = broadcast(own, e);
-  if (!b.mismatch.ok() || !(b.extents == e)) fail_broadcast(a.name(), own, e, b.mismatch.ok() ? Mismatch{0, own.size(), e.size()} : b.mismatch);
+  if (!b.mismatch.ok() || !(b.extents == e))
+    fail_broadcast(a.name(), own, e,
+                   b.mismatch.ok() ? Mismatch{0, own.size(), e.size()} : b.mismatch);
   return {expand(a[0], e)};
 }
 inline Results concat_entry(const Arguments& a) {
@@ -154,7 +163,9 @@ inline Results split(const Arguments& a) {
   Index total = 0;
   for (Index n : sizes) total += repeats_of(a, n);
   if (total != a[0].extent(axis))
-    a.wrong("sizes add up to " + std::to_string(total) + ", axis " + std::to_string(axis) + " has " + std::to_string(a[0].extent(axis)), Error::shape);
+    a.wrong("sizes add up to " + std::to_string(total) + ", axis " + std::to_string(axis) +
+                " has " + std::to_string(a[0].extent(axis)),
+            Error::shape);
   return split_by(a[0], axis, sizes);
 }
 inline Results chunk(const Arguments& a) {
@@ -173,13 +184,16 @@ inline Results diagonal(const Arguments& a) {
   const Extents e = a[0].extents();
   const int p = a.axis("axis1", e.rank, 0), q = a.axis("axis2", e.rank, 1);
   if (p == q) a.wrong("the two axes must differ", Error::index);
-  const Index offset = a.integer("offset", 0), skip_p = std::max<Index>(-offset, 0), skip_q = std::max<Index>(offset, 0);
+  const Index offset = a.integer("offset", 0), skip_p = std::max<Index>(-offset, 0),
+              skip_q = std::max<Index>(offset, 0);
   Extents to = kernel::detail::reduced_extents(e, 1u << p | 1u << q, false);
   to.extent[to.rank++] = std::max<Index>(0, std::min(e.extent[p] - skip_p, e.extent[q] - skip_q));
   return {take_at(a[0], position_map(to, [&](const Index* at) {
                     Index own[max_rank];
                     for (int i = 0, k = 0; i < e.rank; ++i)
-                      own[i] = i == p ? at[to.rank - 1] + skip_p : i == q ? at[to.rank - 1] + skip_q : at[k++];
+                      own[i] = i == p   ? at[to.rank - 1] + skip_p
+                               : i == q ? at[to.rank - 1] + skip_q
+                                        : at[k++];
                     return position(e, own);
                   }))};
 }
@@ -188,7 +202,8 @@ inline Results diag(const Arguments& a) {
   a.takes(1);
   const Extents e = a[0].extents();
   if (e.rank == 0) a.wrong("a number has no diagonal", Error::shape);
-  const Index offset = a.integer("offset", 0), below = std::max<Index>(-offset, 0), right = std::max<Index>(offset, 0);
+  const Index offset = a.integer("offset", 0), below = std::max<Index>(-offset, 0),
+              right = std::max<Index>(offset, 0);
   Extents to = e;
   to.extent[e.rank - 1] = e.extent[e.rank - 1] + std::abs(offset);
   to.extent[to.rank++] = to.extent[e.rank - 1];
@@ -212,22 +227,28 @@ Results triangle(const Arguments& a) {
                     return (Lower ? d <= k : d >= k) ? position(e, at) : -1;
                   }))};
 }
-/// pad: elements before and after, for each axis in turn. mode: constant, reflect, replicate, circular.
+/// pad: elements before and after, for each axis in turn. mode: constant, reflect, replicate,
+/// circular.
 inline Results pad(const Arguments& a) {
   a.takes(1);
   Value x(a[0]);
   const std::vector<Index> by = a.list("pad");
   const std::string mode = a.text("mode", "constant");
   const double value = a.number("value", 0);
-  if (by.size() != 2 * static_cast<std::size_t>(x.rank())) a.wrong("pad must have two numbers for each of " + std::to_string(x.rank()) + " axes");
-  if (mode != "constant" && mode != "reflect" && mode != "replicate" && mode != "circular") a.wrong("mode \"" + mode + "\" is not known");
+  if (by.size() != 2 * static_cast<std::size_t>(x.rank()))
+    a.wrong("pad must have two numbers for each of " + std::to_string(x.rank()) + " axes");
+  if (mode != "constant" && mode != "reflect" && mode != "replicate" && mode != "circular")
+    a.wrong("mode \"" + mode + "\" is not known");
   Value inside = filled(x.dtype(), x.extents(), 1);
   for (int i = 0; i < x.rank(); ++i) {
-    const Index before = by[2 * static_cast<std::size_t>(i)], after = by[2 * static_cast<std::size_t>(i) + 1], n = x.t.extent(i);
+    const Index before = by[2 * static_cast<std::size_t>(i)],
+                after = by[2 * static_cast<std::size_t>(i) + 1], n = x.t.extent(i);
     if (before == 0 && after == 0) continue;
     if (before < 0 || after < 0) a.wrong("negative padding");
     if (mode != "constant" && (n == 0 || (mode == "reflect" && std::max(before, after) >= n)))
-      a.wrong("axis " + std::to_string(i) + " of " + to_string(x.extents()) + " is too short for " + mode, Error::shape);
+      a.wrong("axis " + std::to_string(i) + " of " + to_string(x.extents()) + " is too short for " +
+                  mode,
+              Error::shape);
     auto from = [=](Index k) -> Index {
       k -= before;
       if (k >= 0 && k < n) return k;
@@ -255,7 +276,8 @@ inline Results slice_entry(const Arguments& a) {
   };
   const Index start = a.has("start") ? clip(a.integer("start")) : step > 0 ? 0 : n - 1;
   const Index stop = a.has("stop") ? clip(a.integer("stop")) : step > 0 ? n : -1;
-  const Index count = step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
+  const Index count =
+      step > 0 ? (stop - start + step - 1) / step : (start - stop - step - 1) / -step;
   return {slice(x, axis, start, std::max<Index>(count, 0), step)};
 }
 inline Results squeeze(const Arguments& a) {
@@ -266,7 +288,9 @@ inline Results squeeze(const Arguments& a) {
   for (int i = 0; i < e.rank; ++i) {
     if (!a.has("axis") && e.extent[i] == 1) axes |= 1u << i;
     if (axes >> i & 1 && e.extent[i] != 1)
-      a.wrong("axis " + std::to_string(i) + " of " + to_string(e) + " has extent " + std::to_string(e.extent[i]), Error::shape);
+      a.wrong("axis " + std::to_string(i) + " of " + to_string(e) + " has extent " +
+                  std::to_string(e.extent[i]),
+              Error::shape);
   }
   return {reshape(a[0], kernel::detail::reduced_extents(e, axes, false))};
 }
@@ -282,7 +306,8 @@ Results pixels(const Arguments& a) {
   const Index f = a.integer("factor");
   if (e.rank != 4 || f < 1 || (Back ? e[2] % f || e[3] % f : e[1] % (f * f) != 0))
     a.wrong(to_string(e) + " does not fit factor " + std::to_string(f), Error::shape);
-  const Index n = e[0], h = Back ? e[2] / f : e[2], w = Back ? e[3] / f : e[3], c = Back ? e[1] : e[1] / (f * f);
+  const Index n = e[0], h = Back ? e[2] / f : e[2], w = Back ? e[3] / f : e[3],
+              c = Back ? e[1] : e[1] / (f * f);
   const int there[] = {0, 1, 4, 2, 5, 3, 6, 7}, back[] = {0, 1, 3, 5, 2, 4, 6, 7};
   if (Back) {
     const Value x = permute(reshape(a[0], Extents{6, {n, c, h, f, w, f}}).t, back);
@@ -291,13 +316,19 @@ Results pixels(const Arguments& a) {
   const Value x = permute(reshape(a[0], Extents{6, {n, c, f, f, h, w}}).t, there);
   return {reshape(x, Extents{4, {n, c, h * f, w * f}})};
 }
-/// Windows of an image as columns: positions in [n, c, h, w] for [n, c kh kw, windows]; -1 in the padding.
+/// Windows of an image as columns: positions in [n, c, h, w] for [n, c kh kw, windows]; -1 in the
+/// padding.
 struct Windows {
   Index kh, kw, dilation, padding, stride, h, w, rows, cols;
   Windows(const Arguments& a, Index height, Index width)
-      : dilation(a.integer("dilation", 1)), padding(a.integer("padding", 0)), stride(a.integer("stride", 1)), h(height), w(width) {
+      : dilation(a.integer("dilation", 1)),
+        padding(a.integer("padding", 0)),
+        stride(a.integer("stride", 1)),
+        h(height),
+        w(width) {
     const std::vector<Index> k = a.list("kernel");
-    if (k.size() != 2 || k[0] < 1 || k[1] < 1 || dilation < 1 || stride < 1 || padding < 0) a.wrong("kernel, dilation, padding or stride out of range");
+    if (k.size() != 2 || k[0] < 1 || k[1] < 1 || dilation < 1 || stride < 1 || padding < 0)
+      a.wrong("kernel, dilation, padding or stride out of range");
     kh = k[0], kw = k[1];
     rows = (h + 2 * padding - dilation * (kh - 1) - 1) / stride + 1;
     cols = (w + 2 * padding - dilation * (kw - 1) - 1) / stride + 1;
@@ -308,7 +339,8 @@ struct Windows {
     const Extents to{3, {n, c * kh * kw, rows * cols}};
     return position_map(to, [&](const Index* at) -> Index {
       const Index x = at[1] % kw, y = at[1] / kw % kh, channel = at[1] / (kw * kh);
-      const Index row = at[2] / cols * stride + y * dilation - padding, col = at[2] % cols * stride + x * dilation - padding;
+      const Index row = at[2] / cols * stride + y * dilation - padding,
+                  col = at[2] % cols * stride + x * dilation - padding;
       if (row < 0 || row >= h || col < 0 || col >= w) return -1;
       return ((at[0] * c + channel) * h + row) * w + col;
     });
@@ -324,11 +356,13 @@ inline Results fold(const Arguments& a) {
   a.takes(1);
   const Extents e = a[0].extents();
   const std::vector<Index> out = a.list("output");
-  if (e.rank != 3 || out.size() != 2) a.wrong("takes columns [n, c kh kw, windows] and output [h, w]", Error::shape);
+  if (e.rank != 3 || out.size() != 2)
+    a.wrong("takes columns [n, c kh kw, windows] and output [h, w]", Error::shape);
   const Windows w(a, out[0], out[1]);
   const Index c = e[1] / (w.kh * w.kw);
   if (e[1] % (w.kh * w.kw) || e[2] != w.rows * w.cols)
-    a.wrong(to_string(e) + " does not fit " + std::to_string(w.rows * w.cols) + " windows", Error::shape);
+    a.wrong(to_string(e) + " does not fit " + std::to_string(w.rows * w.cols) + " windows",
+            Error::shape);
   return {add_at(a[0], w.map(e[0], c), Extents{4, {e[0], c, out[0], out[1]}})};
 }
 inline Results meshgrid(const Arguments& a) {
@@ -339,13 +373,33 @@ inline Results meshgrid(const Arguments& a) {
   return {expand(unsqueeze(a[0], 1), e), expand(a[1], e)};
 }
 
-inline constexpr Operation shape_table[] = {
-    {"reshape", reshape_entry}, {"permute", permute_entry}, {"transpose", transpose}, {"moveaxis", moveaxis},
-    {"flip", flip}, {"roll", roll}, {"rot90", rot90}, {"tile", tile}, {"repeat_interleave", repeat_interleave},
-    {"expand", expand_entry}, {"concat", concat_entry}, {"stack", stack}, {"split", split}, {"chunk", chunk},
-    {"diagonal", diagonal}, {"diag", diag}, {"tril", triangle<true>}, {"triu", triangle<false>}, {"pad", pad},
-    {"slice", slice_entry}, {"squeeze", squeeze}, {"unsqueeze", unsqueeze_entry}, {"pixel_shuffle", pixels<false>},
-    {"pixel_unshuffle", pixels<true>}, {"unfold", unfold}, {"fold", fold}, {"meshgrid", meshgrid}};
+inline constexpr Operation shape_table[] = {{"reshape", reshape_entry},
+                                            {"permute", permute_entry},
+                                            {"transpose", transpose},
+                                            {"moveaxis", moveaxis},
+                                            {"flip", flip},
+                                            {"roll", roll},
+                                            {"rot90", rot90},
+                                            {"tile", tile},
+                                            {"repeat_interleave", repeat_interleave},
+                                            {"expand", expand_entry},
+                                            {"concat", concat_entry},
+                                            {"stack", stack},
+                                            {"split", split},
+                                            {"chunk", chunk},
+                                            {"diagonal", diagonal},
+                                            {"diag", diag},
+                                            {"tril", triangle<true>},
+                                            {"triu", triangle<false>},
+                                            {"pad", pad},
+                                            {"slice", slice_entry},
+                                            {"squeeze", squeeze},
+                                            {"unsqueeze", unsqueeze_entry},
+                                            {"pixel_shuffle", pixels<false>},
+                                            {"pixel_unshuffle", pixels<true>},
+                                            {"unfold", unfold},
+                                            {"fold", fold},
+                                            {"meshgrid", meshgrid}};
 
 }  // namespace detail
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an operation's number and a dtype, both known at run time, to its kernel. The kernels are function templates
+// From an operation's number and a dtype, both known at run time, to its kernel. The kernels are
+// function templates
 // that this header declares; registry/kernels.hpp defines them.
 #pragma once
 #include <tenon/kernel/evaluate.hpp>
 
 namespace tenon::inline TENON_ISA::registry {
 
-/// Element-wise operations Part * 10 ... Part * 10 + 9 of op::Elementwise: the i-th of them computing in T, null
+/// Element-wise operations Part * 10 ... Part * 10 + 9 of op::Elementwise: the i-th of them
+/// computing in T, null
 /// where it does not take T.
 template <int Part, class T>
 const OpInfo* elementwise_part(int i);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole tensor as a value with operators, its dtype known at run time: the formulas of the registry are written
+// A whole tensor as a value with operators, its dtype known at run time: the formulas of the
+// registry are written
 // with it, so that none of them is compiled once per dtype.
 #pragma once
 #include <tenon/registry/table.hpp>
@@ -8,7 +9,8 @@
 
 namespace tenon::inline TENON_ISA::registry {
 
-/// The dtype of a result of these operands. Errors: operands of different dtypes -> Error::dtype; bool and u8
+/// The dtype of a result of these operands. Errors: operands of different dtypes -> Error::dtype;
+/// bool and u8
 /// follow the others.
 inline Dtype common_dtype(const char* name, std::span<const AnyTensor> operands) {
   auto weak = [](Dtype d) { return d == Dtype::boolean || d == Dtype::u8; };
@@ -19,13 +21,15 @@ inline Dtype common_dtype(const char* name, std::span<const AnyTensor> operands)
       continue;
     }
     if (!weak(d))
-      fail(Error::dtype, std::string(name) + ": operands of dtype " + name_of(d) + " and " + name_of(t.dtype()));
+      fail(Error::dtype,
+           std::string(name) + ": operands of dtype " + name_of(d) + " and " + name_of(t.dtype()));
     d = t.dtype();
   }
   return d;
 }
 
-/// An element-wise operation by its number in op::Elementwise; extents broadcast. `pattern`: which operands decide
+/// An element-wise operation by its number in op::Elementwise; extents broadcast. `pattern`: which
+/// operands decide
 /// the dtype. Errors: dtype, shape.
 inline AnyTensor map(int number, std::initializer_list<AnyTensor> operands) {
   const std::span<const AnyTensor> all(operands.begin(), operands.size());
@@ -36,8 +40,8 @@ inline AnyTensor map(int number, std::initializer_list<AnyTensor> operands) {
   const OpInfo* op = elementwise(number, compute_type(d));
   if (!op)
     fail(Error::dtype, std::string(name) + ": takes floating-point tensors, not " + name_of(d));
-  return kernel::evaluate(*op->single, all.data(), static_cast<int>(all.size()), nullptr, GroupCall{},
-                          op->boolean ? Dtype::boolean : d, Context::current());
+  return kernel::evaluate(*op->single, all.data(), static_cast<int>(all.size()), nullptr,
+                          GroupCall{}, op->boolean ? Dtype::boolean : d, Context::current());
 }
 
 /// A tensor of rank 0.
@@ -66,9 +70,13 @@ struct Value {
   Value like(double x) const { return Value(number_tensor(dtype(), x)); }
 
   template <class Op>
-  static Value apply(const Value& a) { return map(op::number<Op>, {a.t}); }
+  static Value apply(const Value& a) {
+    return map(op::number<Op>, {a.t});
+  }
   template <class Op>
-  static Value apply(const Value& a, const Value& b) { return map(op::number<Op>, {a.t, b.t}); }
+  static Value apply(const Value& a, const Value& b) {
+    return map(op::number<Op>, {a.t, b.t});
+  }
 
   friend Value operator+(const Value& a, const Value& b) { return apply<op::Add>(a, b); }
   friend Value operator-(const Value& a, const Value& b) { return apply<op::Subtract>(a, b); }
@@ -86,7 +94,9 @@ struct Value {
   friend Value operator<(const Value& a, double b) { return apply<op::Less>(a, a.like(b)); }
   friend Value operator<=(const Value& a, double b) { return apply<op::LessEqual>(a, a.like(b)); }
   friend Value operator>(const Value& a, double b) { return apply<op::Greater>(a, a.like(b)); }
-  friend Value operator>=(const Value& a, double b) { return apply<op::GreaterEqual>(a, a.like(b)); }
+  friend Value operator>=(const Value& a, double b) {
+    return apply<op::GreaterEqual>(a, a.like(b));
+  }
   friend Value equal(const Value& a, const Value& b) { return apply<op::Equal>(a, b); }
   friend Value less(const Value& a, const Value& b) { return apply<op::Less>(a, b); }
   friend Value exp(const Value& a) { return apply<op::Exp>(a); }
@@ -135,7 +145,9 @@ inline std::uint32_t all_axes(const Value& x) { return (1u << x.rank()) - 1; }
 template <class R>
 Value reduce(const Value& x, std::uint32_t axes, bool keep) {
   const OpInfo* op = reduction<R>(compute_type(x.dtype()));
-  if (!op) fail(Error::dtype, std::string(R::name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
+  if (!op)
+    fail(Error::dtype,
+         std::string(R::name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
   GroupCall how;
   how.axes = axes, how.keepdims = keep;
   AnyTensor in[2] = {x.t, {}};
@@ -145,27 +157,41 @@ Value reduce(const Value& x, std::uint32_t axes, bool keep) {
   }
   return kernel::evaluate(*op->single, in, R::arity, nullptr, how, x.dtype(), Context::current());
 }
-inline Value sum(const Value& x, std::uint32_t axes, bool keep = false) { return reduce<op::Sum>(x, axes, keep); }
-inline Value mean(const Value& x, std::uint32_t axes, bool keep = false) { return reduce<op::Mean>(x, axes, keep); }
-inline Value amax(const Value& x, std::uint32_t axes, bool keep = false) { return reduce<op::Max>(x, axes, keep); }
-inline Value amin(const Value& x, std::uint32_t axes, bool keep = false) { return reduce<op::Min>(x, axes, keep); }
+inline Value sum(const Value& x, std::uint32_t axes, bool keep = false) {
+  return reduce<op::Sum>(x, axes, keep);
+}
+inline Value mean(const Value& x, std::uint32_t axes, bool keep = false) {
+  return reduce<op::Mean>(x, axes, keep);
+}
+inline Value amax(const Value& x, std::uint32_t axes, bool keep = false) {
+  return reduce<op::Max>(x, axes, keep);
+}
+inline Value amin(const Value& x, std::uint32_t axes, bool keep = false) {
+  return reduce<op::Min>(x, axes, keep);
+}
 
 /// The same elements in other extents. Errors: another number of elements -> Error::shape.
-inline Value reshape(const Value& x, const Extents& e) { return kernel::reshape(x.t, e, Context::current()); }
+inline Value reshape(const Value& x, const Extents& e) {
+  return kernel::reshape(x.t, e, Context::current());
+}
 /// With one axis of extent 1 more.
 inline Value unsqueeze(const Value& x, int axis) {
   Extents e = x.extents();
-  if (e.rank == max_rank) fail(Error::shape, "unsqueeze: " + to_string(e) + " has as many axes as a tensor can have");
+  if (e.rank == max_rank)
+    fail(Error::shape, "unsqueeze: " + to_string(e) + " has as many axes as a tensor can have");
   for (int i = e.rank++; i > axis; --i) e.extent[i] = e.extent[i - 1];
   e.extent[axis] = 1;
   return reshape(x, e);
 }
 
-/// softmax or log_softmax over the axes, one kernel. The shift is a constant: neither value nor gradient depend on it.
+/// softmax or log_softmax over the axes, one kernel. The shift is a constant: neither value nor
+/// gradient depend on it.
 inline Value softmax(const Value& x, std::uint32_t axes, Fused which = Fused::softmax) {
   const char* name = which == Fused::softmax ? "softmax" : "log_softmax";
   const StatementInfo* info = fused(which, compute_type(x.dtype()));
-  if (!info) fail(Error::dtype, std::string(name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
+  if (!info)
+    fail(Error::dtype,
+         std::string(name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
   AnyTensor peak;
   {
     Paused none;
@@ -176,12 +202,16 @@ inline Value softmax(const Value& x, std::uint32_t axes, Fused which = Fused::so
   how.axes = axes, how.keepdims = true;
   return kernel::evaluate(*info, in, 2, nullptr, how, x.dtype(), Context::current());
 }
-inline Value log_softmax(const Value& x, std::uint32_t axes) { return softmax(x, axes, Fused::log_softmax); }
+inline Value log_softmax(const Value& x, std::uint32_t axes) {
+  return softmax(x, axes, Fused::log_softmax);
+}
 
 /// (x - mean) / sqrt(variance + epsilon) over the axes, one kernel.
 inline Value normalise(const Value& x, std::uint32_t axes, double epsilon) {
   const StatementInfo* info = fused(Fused::normalise, compute_type(x.dtype()));
-  if (!info) fail(Error::dtype, std::string("layer_norm: takes floating-point tensors, not ") + name_of(x.dtype()));
+  if (!info)
+    fail(Error::dtype,
+         std::string("layer_norm: takes floating-point tensors, not ") + name_of(x.dtype()));
   GroupCall how;
   how.axes = axes, how.keepdims = true;
   return kernel::evaluate(*info, &x.t, 1, &epsilon, how, x.dtype(), Context::current());

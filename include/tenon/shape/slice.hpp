@@ -11,8 +11,8 @@ namespace tenon::inline TENON_ISA {
 /// A bound of a slice that was left out.
 inline constexpr Index open = std::numeric_limits<Index>::min();
 
-/// start : stop : step, as in NumPy: negative bounds count from the end, bounds beyond the ends are moved there,
-/// a negative step walks backwards.
+/// start : stop : step, as in NumPy: negative bounds count from the end, bounds beyond the ends are
+/// moved there, a negative step walks backwards.
 struct Slice {
   Index start = open, stop = open, step = 1;
 };
@@ -36,7 +36,8 @@ constexpr StaticSlice<Start, Stop, Step> slice() {
   return {};
 }
 
-/// The first position, the step and how many elements a slice takes of an axis. Source: NumPy reference, Indexing.
+/// The first position, the step and how many elements a slice takes of an axis. Source: NumPy
+/// reference, Indexing.
 struct SliceRange {
   Index first, step, count;
 };
@@ -49,19 +50,21 @@ constexpr SliceRange slice_range(const Slice& s, Index extent) {
     if (b >= extent) return back ? extent - 1 : extent;
     return b;
   };
-  const Index first = bound(s.start, back ? extent - 1 : 0), last = bound(s.stop, back ? -1 : extent);
+  const Index first = bound(s.start, back ? extent - 1 : 0),
+              last = bound(s.stop, back ? -1 : extent);
   SliceRange r{first, s.step, 0};
   // Unsigned, so that steps near the ends of the range do not overflow.
   const auto far = static_cast<std::uint64_t>(back ? first - last : last - first);
-  const auto step = back ? 0 - static_cast<std::uint64_t>(s.step) : static_cast<std::uint64_t>(s.step);
+  const auto step =
+      back ? 0 - static_cast<std::uint64_t>(s.step) : static_cast<std::uint64_t>(s.step);
   if (back ? first > last : last > first) r.count = static_cast<Index>((far - 1) / step + 1);
   if (r.count <= 1) r.step = 1;
   if (r.count == 0) r.first = 0;
   return r;
 }
 
-/// What an index list takes of a tensor: per axis the first position, the step and the count; axes that an
-/// integer took are `dropped`.
+/// What an index list takes of a tensor: per axis the first position, the step and the count; axes
+/// that an integer took are `dropped`.
 struct Selection {
   int rank = 0;
   Index first[max_rank] = {}, step[max_rank] = {}, count[max_rank] = {};
@@ -99,15 +102,17 @@ struct Selection {
   void take(const char* name, int axis, Index i) {
     const Index extent = count[axis], k = i < 0 ? i + extent : i;
     if (k < 0 || k >= extent) [[unlikely]]
-      fail(Error::index, std::string(name) + ": index " + std::to_string(i) + " is out of range on axis " +
-                             std::to_string(axis) + " of extent " + std::to_string(extent));
+      fail(Error::index, std::string(name) + ": index " + std::to_string(i) +
+                             " is out of range on axis " + std::to_string(axis) + " of extent " +
+                             std::to_string(extent));
     first[axis] = k, count[axis] = 1;
     dropped |= 1u << axis;
   }
   /// Takes a slice of an axis. Errors: a step of 0 -> Error::value.
   void take(const char* name, int axis, const Slice& s) {
     if (s.step == 0) [[unlikely]]
-      fail(Error::value, std::string(name) + ": the step of a slice is 0 on axis " + std::to_string(axis));
+      fail(Error::value,
+           std::string(name) + ": the step of a slice is 0 on axis " + std::to_string(axis));
     const SliceRange r = slice_range(s, count[axis]);
     first[axis] = r.first, step[axis] = r.step, count[axis] = r.count;
   }
@@ -142,7 +147,7 @@ struct SelectedExtents {
     constexpr int count = static_cast<int>(sizeof...(Is));
     Extents e;
     int axis = 0;
-    auto add = [&](Index left) {
+    [[maybe_unused]] auto add = [&](Index left) {
       if (left != -2) e.extent[e.rank++] = left;
       ++axis;
     };
@@ -152,21 +157,23 @@ struct SelectedExtents {
   }();
 };
 
-template <auto& E, class Sequence>
+template <class Holder, class Sequence>
 struct ShapeOfExtents;
-template <auto& E, std::size_t... I>
-struct ShapeOfExtents<E, std::index_sequence<I...>> {
-  using type = Shape<E.extent[I]...>;
+template <class Holder, int... I>
+struct ShapeOfExtents<Holder, std::integer_sequence<int, I...>> {
+  using type = Shape<Holder::extents.extent[I]...>;
 };
+template <class Holder>
+using ShapeOfHolder =
+    typename ShapeOfExtents<Holder, std::make_integer_sequence<int, Holder::extents.rank>>::type;
 /// The Shape of what indices of these types leave of S.
 template <class S, class... Is>
-using SelectedShape =
-    typename ShapeOfExtents<SelectedExtents<S, Is...>::extents,
-                            std::make_index_sequence<static_cast<std::size_t>(SelectedExtents<S, Is...>::extents.rank)>>::type;
+using SelectedShape = ShapeOfHolder<SelectedExtents<S, Is...>>;
 
 }  // namespace detail
 
-/// The selection of an index list; axes without an index are taken whole. Errors: Error::index, Error::value.
+/// The selection of an index list; axes without an index are taken whole. Errors: Error::index,
+/// Error::value.
 template <class... Is>
 Selection select_indices(const char* name, const Extents& e, const Is&... index) {
   Selection s = Selection::everything(e);
@@ -174,7 +181,7 @@ Selection select_indices(const char* name, const Extents& e, const Is&... index)
     fail(Error::index, std::string(name) + ": " + std::to_string(sizeof...(Is)) +
                            " indices for a tensor of rank " + std::to_string(e.rank));
   [[maybe_unused]] int axis = 0;
-  auto one = [&](const auto& i) {
+  [[maybe_unused]] auto one = [&](const auto& i) {
     using I = std::remove_cvref_t<decltype(i)>;
     if constexpr (detail::is_position<I>) s.take(name, axis++, static_cast<Index>(i));
     else if constexpr (std::is_same_v<I, All>) ++axis;

@@ -5,5 +5,7 @@
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/create.hpp>
 #include <tenon/tensor/model.hpp>
+#include <tenon/tensor/print.hpp>
 #include <tenon/tensor/record.hpp>
 #include <tenon/tensor/tensor.hpp>
+#include <tenon/tensor/view.hpp>

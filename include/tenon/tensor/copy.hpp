@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copying elements between tensors of one shape: any strides, any dtypes.
 #pragma once
-#include <tenon/core/random.hpp>
 #include <tenon/tensor/any_tensor.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -43,23 +42,18 @@ inline void copy_strided(const Extents& e, Dtype from, const void* source, const
   }
 }
 
-/// The random key that a generated record carries in place of strides.
+/// What a generated record carries in place of strides: the key of its numbers and who makes them.
 struct GeneratedKey {
   std::uint64_t seed, position;
   std::uint32_t shard, call;
+  void (*fill)(const GeneratedKey& key, Dtype dtype, Index first, Index n, void* target);
 };
-inline RandomKey random_key(const Record& r) {
+
+/// Numbers first .. first + n - 1 of a generated record, in its dtype.
+inline void generate(const Record& r, Index first, Index n, void* target) {
   GeneratedKey k;
   std::memcpy(&k, r.strides, sizeof k);
-  return RandomKey{k.seed, k.position, k.shard, k.call};
-}
-
-/// Uniform numbers first .. first + n - 1 of a generated record, as f32 or f64.
-inline void generate(const Record& r, Index first, Index n, void* target) {
-  if (r.dtype == Dtype::f64)
-    fill_uniform(random_key(r), first, n, static_cast<double*>(target), 0.0, 1.0);
-  else
-    fill_uniform(random_key(r), first, n, static_cast<float*>(target), 0.0f, 1.0f);
+  k.fill(k, r.dtype, first, n, target);
 }
 
 /// Writes the elements of `source` in logical order to contiguous memory of dtype `to`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of a tensor in NumPy's layout: aligned, at most 8 digits behind the point, summarised when large.
+// Text of a tensor in NumPy's layout: aligned, at most 8 digits behind the point, summarised when
+// large.
 #pragma once
 #include <tenon/tensor/tensor.hpp>
 
@@ -12,15 +13,16 @@ namespace tenon::inline TENON_ISA {
 
 namespace detail {
 
-// NumPy's rules are those of numpy.array2string with its default options: precision 8, threshold 1000, edgeitems 3,
-// linewidth 75. Source: NumPy reference, numpy.set_printoptions.
+// NumPy's rules are those of numpy.array2string with its default options: precision 8, threshold
+// 1000, edgeitems 3, linewidth 75. Source: NumPy reference, numpy.set_printoptions.
 class TensorText {
  public:
   static constexpr Index threshold = 1000, edge = 3;
   static constexpr std::size_t line_width = 75;
   static constexpr int precision = 8;
 
-  explicit TensorText(const AnyTensor& x) : x_(x.get()->generated ? x.to_contiguous() : x), r_(*x_.get()) {}
+  explicit TensorText(const AnyTensor& x)
+      : x_(x.get()->generated ? x.to_contiguous() : x), r_(*x_.get()) {}
 
   std::string text() {
     if (r_.rank == 0) return scalar();
@@ -55,14 +57,16 @@ class TensorText {
 
   double number(Index at) const {
     double v;
-    convert(r_.dtype, static_cast<const char*>(r_.data) + at * static_cast<Index>(size_of(r_.dtype)), 1, Dtype::f64,
-            &v, 1, 1);
+    convert(r_.dtype,
+            static_cast<const char*>(r_.data) + at * static_cast<Index>(size_of(r_.dtype)), 1,
+            Dtype::f64, &v, 1, 1);
     return v;
   }
   std::string integer(Index at) const {
     std::int64_t v;
-    convert(r_.dtype, static_cast<const char*>(r_.data) + at * static_cast<Index>(size_of(r_.dtype)), 1, Dtype::i64,
-            &v, 1, 1);
+    convert(r_.dtype,
+            static_cast<const char*>(r_.data) + at * static_cast<Index>(size_of(r_.dtype)), 1,
+            Dtype::i64, &v, 1, 1);
     return std::to_string(v);
   }
   // From here on numbers are written with an exponent; `wide` for f64.
@@ -77,7 +81,9 @@ class TensorText {
   }
   // max / min as NumPy computes it: in the tensor's own precision.
   double ratio(double a, double b) const {
-    return r_.dtype == Dtype::f64 ? a / b : static_cast<double>(static_cast<float>(a) / static_cast<float>(b));
+    return r_.dtype == Dtype::f64
+               ? a / b
+               : static_cast<double>(static_cast<float>(a) / static_cast<float>(b));
   }
   static void range(double v, double& least, double& greatest) {
     v = std::fabs(v);
@@ -151,7 +157,8 @@ class TensorText {
     if (r_.dtype == Dtype::boolean) return number(at) != 0 ? " True" : "False";
     if (!is_floating(r_.dtype)) return padded(integer(at), left_);
     const double v = number(at);
-    if (!std::isfinite(v)) return padded(v != v ? "nan" : v < 0 ? "-inf" : "inf", left_ + right_ + 1);
+    if (!std::isfinite(v))
+      return padded(v != v ? "nan" : v < 0 ? "-inf" : "inf", left_ + right_ + 1);
     if (scientific_) {
       std::string s = formatted("%#.*e", static_cast<int>(digits_), v);
       const std::size_t e = s.find('e');
@@ -228,7 +235,10 @@ inline std::string to_string(const AnyTensor& x) {
 }
 /// A tensor, or an expression, which is evaluated.
 template <class X>
-  requires requires { typename X::element; typename X::shape_type; }
+  requires requires {
+    typename X::element;
+    typename X::shape_type;
+  }
 std::string to_string(const X& x) {
   return to_string(Tensor<typename X::element, typename X::shape_type>(x).any());
 }
@@ -240,9 +250,10 @@ inline void print(const AnyTensor& x) {
   std::fputc('\n', stdout);
 }
 template <class X>
-  requires requires { typename X::element; typename X::shape_type; }
-void print(const X& x) {
-  print(Tensor<typename X::element, typename X::shape_type>(x).any());
-}
+  requires requires {
+    typename X::element;
+    typename X::shape_type;
+  }
+void print(const X& x) { print(Tensor<typename X::element, typename X::shape_type>(x).any()); }
 
 }  // namespace tenon

@@ -6,8 +6,8 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// A part of a tensor that cannot be assigned to: what indexing a constant or a temporary returns. A tensor in
-/// every other respect.
+/// A part of a tensor that cannot be assigned to: what indexing a constant or a temporary returns.
+/// A tensor in every other respect.
 template <class T, class S>
 class Selected : public Tensor<T, S> {
  public:
@@ -27,7 +27,8 @@ namespace detail {
 template <class T, class S>
 inline constexpr bool is_tensor<Selected<T, S>> = true;
 
-/// Writes `value` into the selected part of x, which detaches first. Extents broadcast by NumPy's rules.
+/// Writes `value` into the selected part of x, which detaches first. Extents broadcast by NumPy's
+/// rules.
 inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value) {
   x.host_access("write");
   const AnyTensor from = value.record("write").generated ? value.to_contiguous() : value;
@@ -43,7 +44,8 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
     strides[i] = i < extra || have != part.extent[i] ? 0 : v.strides[i - extra];
   }
   if (extra < 0) [[unlikely]]
-    fail(Error::shape, "assignment to a view: " + to_string(v.shape()) + " has more axes than " + to_string(part));
+    fail(Error::shape, "assignment to a view: " + to_string(v.shape()) + " has more axes than " +
+                           to_string(part));
   x.detach(part.size() != x.size());
   Index to[max_rank], of[max_rank];
   for (int i = 0, k = 0; i < s.rank; ++i) {
@@ -57,9 +59,10 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
 
 }  // namespace detail
 
-/// A part of a tensor that has a name. As an operand it is a tensor, sharing memory with the whole; assigned to at
-/// once, x(slice) = y, it writes into the whole, which detaches first and has a new id afterwards. A view with a name
-/// of its own is a value: `auto v = x(0); v = y;` changes v and never x.
+/// A part of a tensor that has a name. As an operand it is a tensor, sharing memory with the whole;
+/// assigned to at once, x(slice) = y, it writes into the whole, which detaches first and has a new
+/// id afterwards. A view with a name of its own is a value: `auto v = x(0); v = y;` changes v and
+/// never x.
 template <class T, class S>
 class TensorView : public Tensor<T, S> {
   using Base = Tensor<T, S>;
@@ -119,17 +122,20 @@ class TensorView : public Tensor<T, S> {
       return t;
     } else if constexpr (std::is_same_v<P, AnyTensor>) {
       if (y.record("write").dtype != dtype_of<T>) [[unlikely]]
-        fail(Error::dtype, std::string("assignment to a view: the value holds ") + name_of(y.dtype()) +
-                               ", the tensor " + name_of(dtype_of<T>));
+        fail(Error::dtype, std::string("assignment to a view: the value holds ") +
+                               name_of(y.dtype()) + ", the tensor " + name_of(dtype_of<T>));
       return y;
     } else {
-      static_assert(std::is_same_v<typename P::element, T>, "tenon: x(...) = y: element types differ");
+      static_assert(std::is_same_v<typename P::element, T>,
+                    "tenon: x(...) = y: element types differ");
       return Tensor<T, typename P::shape_type>(std::forward<Y>(y)).any();
     }
   }
   void write(const AnyTensor& y) {
     if (!whole_) [[unlikely]]
-      fail(Error::value, "assignment to a view: a view with a name is a value of its own; assign to x(...) itself");
+      fail(Error::value,
+           "assignment to a view: a view with a name is a value of its own; assign to x(...) "
+           "itself");
     const AnyTensor value = y;
     Base::operator=(Base{});  // so that x need not detach from its own part
     detail::write_part(*whole_, selection_, value);
@@ -142,14 +148,16 @@ class TensorView : public Tensor<T, S> {
 template <class T, class S>
 Tensor<T, S>::Tensor(TensorView<T, S> view) : any_(static_cast<Tensor&&>(view).any_) {}
 
-// Reading goes up to function/rearrange.hpp, found by its arguments: a view of a recorded tensor is recorded.
+// Reading goes up to function/rearrange.hpp, found by its arguments: a view of a recorded tensor is
+// recorded.
 
 template <class T, class S>
 template <class... Is>
 auto Tensor<T, S>::operator()(Is... index) const& {
   static_assert(sizeof...(Is) <= S::rank, "tenon: more indices than the tensor has axes");
   using R = detail::SelectedShape<S, Is...>;
-  return Selected<T, R>(Tensor<T, R>(select_now(any_, select_indices("slice", any_.extents(), index...))));
+  return Selected<T, R>(
+      Tensor<T, R>(select_now(any_, select_indices("slice", any_.extents(), index...))));
 }
 template <class T, class S>
 template <class... Is>

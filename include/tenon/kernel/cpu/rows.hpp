@@ -207,7 +207,7 @@ struct RowKernel {
     if constexpr (P + 1 < depth) reduce_pass<P + 1>(x, p, n);
   }
 
-  [[gnu::flatten]] static void forward(const Block& b) {
+  TENON_KERNEL static void forward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Lanes x;
     Pointers p;
@@ -346,7 +346,7 @@ struct RowKernel {
     if constexpr (P > 0) backward_pass<P - 1>(x, p, d, sum, b, r);
   }
 
-  [[gnu::flatten]] static void backward(const Block& b) {
+  TENON_KERNEL static void backward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Lanes x;
     Pointers p;

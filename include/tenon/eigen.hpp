@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eigen matrices and tensors: each reads the other's memory in place.
+// Eigen matrices and tensors: each reads the other's memory in place. Not part of tenon.hpp: who
+// does not include it does not pay for Eigen.
 #pragma once
 #include <tenon/tensor/tensor.hpp>
 
@@ -37,8 +38,8 @@ auto eigen_map(P* data, const Extents& e, const Index* strides) {
 
 }  // namespace detail
 
-/// The tensor's elements as an Eigen matrix (rank 2) or column (rank 1), read in place at its strides. The map is
-/// valid while the tensor lives and is not written.
+/// The tensor's elements as an Eigen matrix (rank 2) or column (rank 1), read in place at its
+/// strides. The map is valid while the tensor lives and is not written.
 template <class T, class S>
 auto as_eigen(const Tensor<T, S>& x) {
   static_assert(S::rank == 1 || S::rank == 2, "tenon: as_eigen needs a tensor of rank 1 or 2");
@@ -48,8 +49,8 @@ auto as_eigen(const Tensor<T, S>& x) {
 template <class T, class S>
 void as_eigen(Tensor<T, S>&&) = delete;
 
-/// Writable elements as an Eigen matrix, for as long as the object lives: auto m = write_eigen(x); m->row(0) *= 2;
-/// x detaches first; while m lives, copying x copies its data.
+/// Writable elements as an Eigen matrix, for as long as the object lives: auto m = write_eigen(x);
+/// m->row(0) *= 2; x detaches first; while m lives, copying x copies its data.
 template <class T, class S>
 class EigenWriter {
   static_assert(S::rank == 1 || S::rank == 2, "tenon: write_eigen needs a tensor of rank 1 or 2");
@@ -57,7 +58,8 @@ class EigenWriter {
 
  public:
   explicit EigenWriter(Tensor<T, S>& x)
-      : writer_(x.write()), map_(detail::eigen_map<M>(writer_.data(), x.extents(), x.any().get()->strides)) {}
+      : writer_(x.write()),
+        map_(detail::eigen_map<M>(writer_.data(), x.extents(), x.any().get()->strides)) {}
   auto& operator*() { return map_; }
   auto* operator->() { return &map_; }
 
@@ -78,7 +80,8 @@ using ShapeOfEigen = std::conditional_t<
 
 // A tensor over a matrix's memory.
 template <class D>
-Tensor<typename D::Scalar, ShapeOfEigen<D>> over_eigen(const D& m, void (*release)(void*), void* context) {
+Tensor<typename D::Scalar, ShapeOfEigen<D>> over_eigen(const D& m, void (*release)(void*),
+                                                       void* context) {
   using S = ShapeOfEigen<D>;
   const Index inner = m.innerStride(), outer = m.outerStride();
   const Index rows = m.rows(), columns = m.cols();
@@ -90,23 +93,28 @@ Tensor<typename D::Scalar, ShapeOfEigen<D>> over_eigen(const D& m, void (*releas
   e.extent[0] = rows, e.extent[1] = S::rank == 2 ? columns : 0;
   const Index strides[] = {down, right};
   return Tensor<typename D::Scalar, S>(
-      AnyTensor::adopt(dtype_of<typename D::Scalar>, flat, m.data(), release, context).view(e, strides, 0));
+      AnyTensor::adopt(dtype_of<typename D::Scalar>, flat, m.data(), release, context)
+          .view(e, strides, 0));
 }
 }  // namespace detail
 
-/// An Eigen matrix, block or map read in place, whichever its storage order: no copy; the tensor's strides are the
-/// matrix's. It must outlive every tensor that reads it. A column gives rank 1.
+/// An Eigen matrix, block or map read in place, whichever its storage order: no copy; the tensor's
+/// strides are the matrix's. It must outlive every tensor that reads it. A column gives rank 1.
 template <class D>
 auto view_of_eigen(const Eigen::DenseBase<D>& m) {
-  static_assert(bool(D::Flags & Eigen::DirectAccessBit), "tenon: view_of_eigen needs a matrix, block or map");
+  static_assert(bool(D::Flags & Eigen::DirectAccessBit),
+                "tenon: view_of_eigen needs a matrix, block or map");
   return detail::over_eigen(m.derived(), nullptr, nullptr);
 }
+template <class D>
+void view_of_eigen(Eigen::PlainObjectBase<D>&&) = delete;
 /// A matrix moved in: no copy, freed with the last tensor.
 template <class T, int R, int C, int O, int MR, int MC>
 auto from_eigen(Eigen::Matrix<T, R, C, O, MR, MC>&& m) {
   using M = Eigen::Matrix<T, R, C, O, MR, MC>;
   auto* own = new M(std::move(m));
-  return detail::over_eigen(*own, [](void* p) { delete static_cast<M*>(p); }, own);
+  return detail::over_eigen(
+      *own, [](void* p) { delete static_cast<M*>(p); }, own);
 }
 /// Any Eigen expression, evaluated into a new contiguous tensor.
 template <class D>
