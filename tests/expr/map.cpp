@@ -15,26 +15,6 @@ TEST_CASE("a chain of operations is one kernel forward and one backward") {
   CHECK(n.single == 0);
 }
 
-TEST_CASE("a leaf may lack any subset of the axes") {
-  const auto f = [](const auto& x, const auto& y) { return tanh(x * y + 1) - y; };
-  const auto x = spread<double, Shape<dyn, dyn, dyn>>(1, {2, 3, 4});
-  check_statement(f, x, spread<double, 2, 3, 4>(2));
-  check_statement(f, x, spread<double, 1, 3, 4>(2));
-  check_statement(f, x, spread<double, 2, 1, 4>(2));
-  check_statement(f, x, spread<double, 2, 3, 1>(2));
-  check_statement(f, x, spread<double, 2, 1, 1>(2));
-  check_statement(f, x, spread<double, 1, 3, 1>(2));
-  check_statement(f, x, spread<double, 1, 1, 4>(2));
-  check_statement(f, x, spread<double, 1, 1, 1>(2));
-  check_statement(f, x, spread<double>(2));
-}
-
-TEST_CASE("two operands may stretch each other") {
-  const auto f = [](const auto& x, const auto& y) { return exp(x) * y; };
-  check_statement(f, spread<double, 5, 1>(1), spread<double, 1, 7>(2));
-  check_statement(f, spread<double, 3, 1, 2>(1), spread<double, 4, 1>(2));
-}
-
 TEST_CASE("rows of any length and any number of rows") {
   const Index n = GENERATE(0, 1, 7, 8, 15, 16, 17, 1000, 5000);
   const auto f = [](const auto& x, const auto& b, const auto& c) { return tanh(x + b) * c; };

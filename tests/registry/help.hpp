@@ -56,7 +56,7 @@ inline bool near(const Numbers& got, const Numbers& want, double tolerance = 1e-
   }
   return true;
 }
-/// The gradient of sum(y^2) / 2 of the first result with respect to input i, and by central differences.
+/// The gradient of sum(y^2) / 2 of the first result with respect to input i, and by differences.
 inline Numbers gradient(std::string_view op, const std::vector<AnyTensor>& in, int i,
                         const AttributeMap& a = {}) {
   Tape tape;

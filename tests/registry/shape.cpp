@@ -67,3 +67,19 @@ TEST_CASE("shape: gradients against differences") {
     CHECK(near(gradient(op, {x}, 0, attributes), differences(op, {x}, 0, attributes), 1e-6));
   }
 }
+TEST_CASE("shape: attributes of absurd size are errors, not overflows") {
+  const AnyTensor x = tensor({2, 3}, {0, 1, 2, 3, 4, 5}), none = tensor({0, 3}, {});
+  const Index least = std::numeric_limits<Index>::min(), huge = Index{1} << 40;
+  CHECK(failing("roll", {x}, {{"axis", 0}, {"shift", least}}).code == Error::value);
+  CHECK(failing("slice", {x}, {{"start", least}}).code == Error::value);
+  CHECK(failing("diagonal", {x}, {{"offset", least}}).code == Error::value);
+  CHECK(failing("tile", {x}, {{"reps", List{huge, huge}}}).code == Error::memory);
+  CHECK(failing("reshape", {none}, {{"shape", List{huge, huge, 0}}}).code == Error::shape);
+  CHECK(failing("expand", {none}, {{"shape", List{huge, huge, 0, 3}}}).code == Error::memory);
+  CHECK(failing("unfold", {tensor({1, 1, 1, 1}, {1})},
+                {{"kernel", List{huge, huge}}, {"dilation", huge}})
+            .code == Error::value);
+  AttributeMap many;
+  for (int i = 0; i < 65; ++i) many.set("a" + std::to_string(i), i);
+  CHECK(failing("exp", {x}, many).code == Error::value);
+}

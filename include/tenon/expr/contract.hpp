@@ -133,15 +133,16 @@ auto matmul(A&& a, B&& b) {
     static_assert(sizeof(dtype_is_not_supported<op::Matmul, T>) > 0, "tenon: matmul needs f32 or f64");
   using S = detail::ShapeOf<detail::ProductShape<SA, SB>>;
   constexpr expr::Facts facts{0, expr::Level::full, true, 0, 0};
-  S shape;
-  if constexpr (!SA::is_static || !SB::is_static)
-    shape = S(detail::product_extents(a.extents(), SA::known, b.extents(), SB::known));
   bool ta, tb;
-  Expression<expr::Tree<C, facts, Shape<>, expr::product_word>, T, S> e(shape, Context::current());
-  e.leaves()[1] = detail::product_operand(std::forward<A>(a), ta);
-  e.leaves()[2] = detail::product_operand(std::forward<B>(b), tb);
-  e.leaves()[1].record("matmul"), e.leaves()[2].record("matmul");
-  e.set_flags((ta ? 1u : 0u) | (tb ? 2u : 0u));
+  Expression<expr::Tree<C, facts, Shape<>, expr::product_word>, T, S> e;
+  detail::ExpressionHead& h = e.head();
+  h.context = Context::current();
+  if constexpr (!SA::is_static || !SB::is_static)
+    h.extents = detail::product_extents(a.extents(), SA::known, b.extents(), SB::known);
+  h.leaf()[1] = detail::product_operand(std::forward<A>(a), ta);
+  h.leaf()[2] = detail::product_operand(std::forward<B>(b), tb);
+  h.leaf()[1].record("matmul"), h.leaf()[2].record("matmul");
+  h.flags = (ta ? 1u : 0u) | (tb ? 2u : 0u);
   return e;
 }
 

@@ -7,28 +7,117 @@
 
 namespace tenon::inline TENON_ISA {
 
-namespace detail {
-inline void move_handles(AnyTensor* to, AnyTensor* from, int n) {
-  for (int i = 0; i < n; ++i) to[i].swap(from[i]);
-}
-}  // namespace detail
+struct OpInfo;
+struct StatementInfo;
+struct BasicOps;
+
+namespace expr {
+/// Names an operation and its compute type, or a compute type and whether there is a product, in calls up to kernel/.
+template <class Op, class C>
+struct OpTag {};
+template <class C, bool Product>
+struct ConstantsTag {};
+}  // namespace expr
 
 namespace detail {
+
+/// What statements of a compute type need from kernel/.
+struct KernelConstants {
+  const BasicOps* basics;
+  const StatementInfo* product;  ///< the product alone, or null
+};
+
+/// Everything about an expression's type that run-time code asks for: a constant of the program.
+struct ExpressionType {
+  const expr::Word* word;
+  const OpInfo* const* op;  ///< per word; null for leaves and scalars
+  const OpInfo* peak;       ///< logsumexp's first half, where it occurs
+  int words, leaves, handles, scalars;
+  bool is_value;  ///< a leaf or a number: belongs to any context
+  expr::Facts facts;
+  KernelConstants constants;
+  Dtype compute, element;
+  bool is_static;
+  Extents known;  ///< dyn where run time decides
+};
+
+/// An expression as run-time code sees it; its leaves and then its scalars lie behind it.
+struct ExpressionHead {
+  const ExpressionType* type;
+  Context context;
+  Record* value = nullptr;
+  unsigned flags = 0;  ///< bits 0, 1: the product's operands are transposed
+  Extents extents;
+
+  AnyTensor* leaf() { return reinterpret_cast<AnyTensor*>(this + 1); }
+  double* scalar() { return reinterpret_cast<double*>(leaf() + type->handles); }
+};
+
+inline __attribute__((noinline)) void release_leaves(ExpressionHead& e) noexcept {
+  for (int i = 0; i < e.type->handles; ++i) e.leaf()[i] = AnyTensor{};
+}
+inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noexcept {
+  if (e.value) e.value->drop();
+  release_leaves(e);
+}
+inline __attribute__((noinline)) void move_expression(ExpressionHead& to, ExpressionHead& from) noexcept {
+  const ExpressionType& t = *from.type;
+  std::memcpy(static_cast<void*>(&to), static_cast<void*>(&from),
+              sizeof(ExpressionHead) + static_cast<std::size_t>(t.handles) * sizeof(AnyTensor) +
+                  static_cast<std::size_t>(t.scalars) * sizeof(double));
+  std::memset(static_cast<void*>(from.leaf()), 0, static_cast<std::size_t>(t.handles) * sizeof(AnyTensor));
+  from.value = nullptr;
+}
+
+template <class Tr, class T, class S>
+struct TypeOf;
+template <class C, expr::Facts F, class R, expr::Word... W, class T, class S>
+struct TypeOf<expr::Tree<C, F, R, W...>, T, S> {
+  using Tr = expr::Tree<C, F, R, W...>;
+  template <expr::Word Code>
+  static constexpr const OpInfo* op() {
+    if constexpr (expr::is_leaf(Code) || Code == expr::scalar_word) return nullptr;
+    else return op_pointer(expr::OpTag<expr::OpAt<static_cast<int>(Code & 255)>, C>{});
+  }
+  static constexpr const OpInfo* peak() {
+    if constexpr ((((W & 255) == expr::reduction_number<op::LogSumExp>) || ...))
+      return op_pointer(expr::OpTag<op::Peak, C>{});
+    else return nullptr;
+  }
+  static constexpr expr::Word words[] = {W...};
+  static constexpr const OpInfo* ops[] = {op<W>()...};
+  static constexpr ExpressionType value = {words,
+                                           ops,
+                                           peak(),
+                                           Tr::words,
+                                           Tr::leaves,
+                                           Tr::handles,
+                                           Tr::scalars,
+                                           Tr::is_value,
+                                           F,
+                                           kernel_constants(expr::ConstantsTag<C, F.product>{}),
+                                           dtype_of<C>,
+                                           dtype_of<T>,
+                                           S::is_static,
+                                           known_extents<S>()};
+};
+
 /// Runs a tree as one statement. The call up to kernel/ is found by its arguments; without
 /// <tenon/kernel/materialise.hpp> it does not compile.
 template <class E>
 AnyTensor materialise(const E& e) {
   using Tr = typename E::tree;
   if constexpr (Tr::words == 1 && Tr::leaves == 1 && !Tr::facts.product) {
-    return e.leaves()[0];
+    return e.head().leaf()[0];
   } else {
     using L = expr::Lowering<Tr>;
     constexpr expr::CallFacts fixed{Tr::facts.axes, Tr::facts.total, 0, L::value.keepdims,
                                     L::value.dropped_leaves};
     expr::CallFacts facts = fixed;
-    facts.transposed = static_cast<std::uint8_t>(e.flags());
-    return run_statement(expr::GroupTag<typename L::group, typename Tr::compute, Tr::facts.product>{}, e.leaves(),
-                         Tr::handles, e.scalars(), facts, dtype_of<typename E::element>, e.context());
+    facts.transposed = static_cast<std::uint8_t>(e.head().flags);
+    return run_statement(expr::GroupTag<typename L::group, typename Tr::compute, Tr::facts.product>{},
+                         e.head().leaf(), Tr::handles, e.head().scalar(), facts,
+                         dtype_of<typename E::element>, e.context());
   }
 }
 }  // namespace detail
@@ -45,13 +134,17 @@ class Expression {
   using compute = typename Tr::compute;
   static constexpr int rank = S::rank;
 
-  Expression(S shape, Context context) : shape_(shape), context_(context) {}
-  Expression(Expression&& other) noexcept : shape_(other.shape_), context_(other.context_), flags_(other.flags_) {
-    detail::move_handles(leaf_, other.leaf_, Tr::handles);
-    for (int i = 0; i < Tr::scalars; ++i) scalar_[i] = other.scalar_[i];
-    value_.swap(other.value_);
+  /// Empty: to be filled by a join.
+  Expression() {
+    head_.type = &detail::TypeOf<Tr, T, S>::value;
+    if constexpr (S::is_static) head_.extents = detail::known_extents<S>();
   }
-  Expression(const Expression& other) : shape_(other.shape_), context_(other.context_), value_(other.value()) {}
+  Expression(Expression&& other) noexcept { detail::move_expression(head_, other.head_); }
+  Expression(const Expression& other) : Expression() {
+    head_.context = other.head_.context, head_.extents = other.head_.extents;
+    set_value(other.value());
+  }
+  ~Expression() { detail::release_expression(head_); }
   template <class X>
   Expression& operator=(X&&) {
     static_assert(sizeof(X) == 0,
@@ -61,46 +154,40 @@ class Expression {
 
   /// The value, computed on first use under the context of construction.
   const AnyTensor& value() const {
-    if (!value_.defined()) {
-      value_ = detail::materialise(*this);
-      for (int i = 0; i < Tr::handles; ++i) leaf_[i] = AnyTensor{};
+    if (!head_.value) {
+      AnyTensor v = detail::materialise(*this);
+      held().swap(v);
+      detail::release_leaves(head_);
     }
-    return value_;
+    return held();
   }
   /// The value, leaving nothing behind.
   AnyTensor take() && {
-    if (value_.defined()) return std::move(value_);
+    if (head_.value) return std::move(held());
     return detail::materialise(*this);
   }
-  bool evaluated() const { return value_.defined(); }
+  bool evaluated() const { return head_.value != nullptr; }
 
-  S shape() const { return shape_; }
-  Extents extents() const { return shape_.extents(); }
-  Index extent(int axis) const {
-    Extents e = extents();
-    return e.extent[normalize_axis("extent", axis, e.rank)];
+  S shape() const {
+    if constexpr (S::is_static) return S{};
+    else return S(head_.extents);
   }
-  Context context() const { return context_; }
+  Extents extents() const { return head_.extents; }
+  Index extent(int axis) const { return head_.extents.extent[normalize_axis("extent", axis, rank)]; }
+  Context context() const { return head_.context; }
   T item() const { return Tensor<T, S>(value()).item(); }
 
   // For joining and the door.
-  AnyTensor* leaves() const { return leaf_; }
-  const double* scalars() const { return scalar_; }
-  double* scalars() { return scalar_; }
-  unsigned flags() const { return flags_; }
-  void set_flags(unsigned f) { flags_ = f; }
-  const AnyTensor& held() const { return value_; }
-  void set_context(Context c) { context_ = c; }
-  void set_value(AnyTensor v) { value_ = std::move(v); }
+  detail::ExpressionHead& head() const { return head_; }
+  void set_value(AnyTensor v) { held().swap(v); }
 
  private:
-  [[no_unique_address]] S shape_;
-  Context context_;
-  unsigned flags_ = 0;  // bits 0, 1: the product's operands are transposed
-  mutable AnyTensor value_;
-  mutable AnyTensor leaf_[Tr::handles > 0 ? Tr::handles : 1];
-  double scalar_[Tr::scalars > 0 ? Tr::scalars : 1] = {};
+  AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
+
+  mutable detail::ExpressionHead head_{nullptr, Context{}, nullptr, 0, {}};
+  mutable Record* leaf_[Tr::handles + Tr::scalars > 0 ? Tr::handles + Tr::scalars : 1] = {};  // and scalars
 };
+static_assert(sizeof(double) == sizeof(Record*), "tenon: scalars share the array of handles");
 
 /// x^T of the last two axes, held back so that a product can take it as it is; anywhere else it becomes a view.
 template <class T, class S, class V>
@@ -138,8 +225,10 @@ namespace detail {
 
 template <class T, class S>
 Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, S shape) {
-  Expression<expr::LeafTree<compute_t<T>>, T, S> e(shape, Context::current());
-  e.leaves()[0].swap(t);
+  Expression<expr::LeafTree<compute_t<T>>, T, S> e;
+  e.head().context = Context::current();
+  if constexpr (!S::is_static) e.head().extents = shape.extents();
+  e.head().leaf()[0].swap(t);
   return e;
 }
 

@@ -5,6 +5,10 @@
 
 namespace tenon::inline TENON_ISA {
 
+namespace op {
+struct Fuse;  // names it in messages
+}
+
 /// The function passed to fuse is not one group: it reduces over different axes, or reads a reduction that
 /// dropped its axes together with whole rows, or continues after a sum over everything.
 template <class Operation>
@@ -151,6 +155,18 @@ struct FuseTypes {
   using compute = compute_t<element>;
 };
 
+/// Floating arguments compute in C; integers are labels, masks and counts.
+template <class C, class X>
+constexpr bool computes_in() {
+  if constexpr (Number<X>) return true;
+  else if constexpr (!is_floating(dtype_of<element_of<X>>) || std::is_same_v<compute_t<element_of<X>>, C>) return true;
+  else return sizeof(dtypes_differ<op::Fuse, C, element_of<X>>) > 0;
+}
+template <class C, class... Xs>
+constexpr bool one_compute_type() {
+  return (computes_in<C, Xs>() && ...);
+}
+
 }  // namespace expr
 
 /// f(x...) as one kernel and one tape node. f captures nothing; inside it, names do not materialise and equal
@@ -165,6 +181,7 @@ auto fuse(F, Xs&&... x) {
   using T = typename Types::element;
   using C = typename Types::compute;
   constexpr int count = static_cast<int>(sizeof...(Xs));
+  static_assert(expr::one_compute_type<C, std::remove_cvref_t<Xs>...>(), "tenon: fuse: element types differ");
   AnyTensor argument[count] = {expr::argument_value(std::forward<Xs>(x))...};
   const double number[count] = {[](const auto& v) {
     if constexpr (Number<decltype(v)>) return static_cast<double>(v);

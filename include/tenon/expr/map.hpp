@@ -17,8 +17,9 @@ using ScalarTree = expr::Tree<compute_t<T>, expr::Facts{}, Shape<>, expr::scalar
 template <class T, class X>
 decltype(auto) part_of(X&& x) {
   if constexpr (Number<X>) {
-    Expression<ScalarTree<T>, T, Shape<>> e(Shape<>{}, Context::current());
-    e.scalars()[0] = static_cast<double>(x);
+    Expression<ScalarTree<T>, T, Shape<>> e;
+    e.head().context = Context::current();
+    *e.head().scalar() = static_cast<double>(x);
     return e;
   } else {
     return part(std::forward<X>(x));
@@ -45,24 +46,58 @@ struct ElementOf<X, Xs...> {
   using type = typename decltype(pick<Xs...>())::type;
 };
 
-/// Moves handles, scalars and flags of parts into a result, one after the other.
-template <class R>
-struct Absorb {
-  R& r;
-  int leaf = R::tree::facts.product ? 1 : 0, scalar = 0;  // a product is leaf 0
-  template <class P>
-  void operator()(P& p) {
-    using Tr = typename P::tree;
-    constexpr int own = Tr::facts.product ? 1 : 0;
-    if constexpr (Tr::leaves > own) move_handles(r.leaves() + leaf, p.leaves() + own, Tr::leaves - own);
-    leaf += Tr::leaves - own;
-    if constexpr (Tr::facts.product) {
-      move_handles(r.leaves() + R::tree::leaves, p.leaves() + Tr::leaves, 2);
-      r.set_flags(p.flags());
-    }
-    for (int i = 0; i < Tr::scalars; ++i) r.scalars()[scalar++] = p.scalars()[i];
+/// Op on parts that cannot fuse, computed at once under the current context (kernel/materialise.hpp).
+AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype);
+
+/// The extents of an element-wise result; what is `dyn` is checked now.
+inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int count, const char* name) {
+  bool dynamic = !r.type->is_static;
+  for (int i = 0; i < count; ++i) dynamic = dynamic || !part[i]->type->is_static;
+  if (!dynamic) return;
+  Extents all = part[0]->extents, known = part[0]->type->known;
+  for (int i = 1; i < count; ++i) {
+    const ExpressionType& t = *part[i]->type;
+    all = broadcast_checked(name, all, known.extent, part[i]->extents, t.known.extent);
+    known = broadcast(known, t.known).extents;
   }
-};
+  r.extents = all;
+}
+/// Whether parts can fuse: unevaluated, and built in one context; leaves and numbers belong to any.
+inline bool shared_context(ExpressionHead* const* part, int count, Context& context) {
+  bool first = true, fits = true;
+  for (int i = 0; i < count; ++i) {
+    const ExpressionHead& p = *part[i];
+    fits = fits && !p.value && (p.type->is_value || first || p.context == context);
+    if (p.type->is_value) continue;
+    context = p.context, first = false;
+  }
+  return fits;
+}
+/// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
+inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
+  AnyTensor* to = r.leaf() + (r.type->facts.product ? 1 : 0);
+  double* scalar = r.scalar();
+  for (int i = 0; i < count; ++i) {
+    ExpressionHead& p = *part[i];
+    const int own = p.type->facts.product ? 1 : 0, leaves = p.type->leaves;
+    for (int k = own; k < leaves; ++k) (to++)->swap(p.leaf()[k]);
+    if (own) {
+      for (int k = 0; k < 2; ++k) r.leaf()[r.type->leaves + k].swap(p.leaf()[leaves + k]);
+      r.flags = p.flags;
+    }
+    for (int k = 0; k < p.type->scalars; ++k) *scalar++ = p.scalar()[k];
+  }
+}
+/// Fills r, the expression of an operation on parts; those that cannot fuse are computed at once.
+inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part, int count,
+                                           const OpInfo& op, const char* name) {
+  join_extents(r, part, count, name);
+  r.context = Context::current();
+  if (shared_context(part, count, r.context)) [[likely]]
+    return absorb(r, part, count);
+  AnyTensor value = operate_now(op, part, count, r.type->element);
+  reinterpret_cast<AnyTensor&>(r.value).swap(value);
+}
 
 template <class Op, class C, class... Ps>
 constexpr void check_operands() {
@@ -88,29 +123,6 @@ template <class Op, class A, class B, class... Ss>
 struct BroadcastAll<Op, A, B, Ss...> {
   using type = typename BroadcastAll<Op, typename BroadcastType<Op, A, B>::type, Ss...>::type;
 };
-
-template <class Op, class S, class P, class... Ps>
-S join_shapes(const P& first, const Ps&... rest) {
-  if constexpr (S::is_static && (P::shape_type::is_static && ... && Ps::shape_type::is_static)) {
-    return S{};
-  } else {
-    // Each operand against the result: equal, or a static 1, or missing.
-    struct Side {
-      Extents extents;
-      const Index* known;
-    };
-    const Side side[] = {{first.extents(), P::shape_type::known},
-                         {rest.extents(), Ps::shape_type::known}...};
-    Extents all = side[0].extents;
-    Index known[max_rank + 1];
-    for (int i = 0; i < all.rank; ++i) known[i] = side[0].known[i];
-    for (std::size_t k = 1; k <= sizeof...(Ps); ++k) {
-      all = broadcast_checked(Op::name, all, known, side[k].extents, side[k].known);
-      for (int i = 0; i < all.rank; ++i) known[i] = all.extent[i] == 1 ? S::known[S::rank - all.rank + i] : 0;
-    }
-    return S(all);
-  }
-}
 
 template <int I, class P, class... Ps>
 struct Nth : Nth<I - 1, Ps...> {};
@@ -156,45 +168,30 @@ struct Mapped {
   using type = Expression<tree, element, shape>;
 };
 
-template <bool Evaluate, class R, class P>
-void absorb_one(Absorb<R>& a, P& p) {
-  if constexpr (Evaluate) {
-    auto leaf = as_leaf(std::move(p));
-    a(leaf);
-  } else {
-    a(p);
-  }
+template <bool Evaluate, class P>
+decltype(auto) prepared(P& p) {
+  if constexpr (Evaluate) return as_leaf(std::move(p));
+  else return static_cast<P&>(p);
 }
-template <class M, class R, int... I, class... Ps>
-void absorb_parts(R& r, std::integer_sequence<int, I...>, Ps&... p) {
-  Absorb<R> a{r};
-  (absorb_one<M::joint.evaluate[I]>(a, p), ...);
+template <class Op, class C, class R, class... Ps>
+void join_parts(R& r, Ps&&... p) {
+  ExpressionHead* const part[] = {&p.head()...};
+  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}), Op::name);
+}
+template <class Op, class M, class R, int... I, class... Ps>
+void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {
+  join_parts<Op, typename M::compute>(r, prepared<M::joint.evaluate[I]>(p)...);
 }
 
-/// The context that parts share; leaves and numbers belong to any. False when they cannot fuse.
-struct Sharing {
-  Context context = Context::current();
-  bool first = true, fits = true;
-  void add(bool evaluated, bool leaf, Context c) {
-    fits = fits && !evaluated && (leaf || first || c == context);
-    if (leaf) return;
-    context = c, first = false;
-  }
-};
-
-/// The expression Op(p...). p are parts; those that cannot fuse are computed at once, operation by operation.
+/// The expression Op(p...) of parts.
 template <class Op, class... Ps>
 auto combine(Ps&&... p) {
   using M = Mapped<Op, std::remove_cvref_t<Ps>...>;
   check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
-  using R = typename M::type;
-  Sharing sharing;
-  (sharing.add(p.evaluated(), std::remove_cvref_t<Ps>::tree::is_value, p.context()), ...);
-  R r(join_shapes<Op, typename M::shape>(p...), sharing.context);
-  if (sharing.fits) [[likely]]
-    absorb_parts<M>(r, std::make_integer_sequence<int, M::count>{}, p...);
-  else
-    r.set_value(apply_now<Op, typename M::compute>(dtype_of<typename R::element>, p...));
+  typename M::type r;
+  if constexpr (M::joint.evaluate[0] || M::joint.evaluate[1] || M::joint.evaluate[2])
+    join_prepared<Op, M>(r, std::make_integer_sequence<int, M::count>{}, p...);
+  else join_parts<Op, typename M::compute>(r, p...);
   return r;
 }
 

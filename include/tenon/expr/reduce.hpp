@@ -17,11 +17,19 @@ struct WithTotal<expr::Tree<C, F, R, W...>, Total> {
   using type = expr::Tree<C, facts, R, W...>;
 };
 
-template <class E, class T, class S, class Tr, class P>
-Expression<Tr, T, S> rebuilt(P&& p, S shape) {
-  Expression<Tr, T, S> r(shape, p.context());
-  Absorb<Expression<Tr, T, S>> a{r};
-  a(p);
+/// A reduction that cannot fuse, computed at once (kernel/materialise.hpp).
+AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x, const OpInfo& op, const OpInfo* peak,
+                     unsigned from_end, bool keep, Dtype dtype);
+/// The sum of all elements times a factor, computed at once.
+AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean, Dtype dtype);
+
+/// The expression with another tree over the same leaves.
+template <class Tr, class T, class S, class P>
+Expression<Tr, T, S> rebuilt(P& p, const Extents& e) {
+  Expression<Tr, T, S> r;
+  ExpressionHead* const part[] = {&p.head()};
+  r.head().context = p.context(), r.head().extents = e;
+  absorb(r.head(), part, 1);
   return r;
 }
 
@@ -58,21 +66,19 @@ auto reduce_part(P&& p) {
   using Q = std::remove_cvref_t<P>;
   using M = Reduced<R, Q, FromEnd, Keep>;
   using S = typename M::shape;
-  S shape(reduced_by(p.extents(), FromEnd, Keep));
-  Context context = p.context();
-  if constexpr (M::fuses) {
-    if (!p.evaluated()) [[likely]]
-      return rebuilt<void, typename Q::element, S, typename M::tree>(p, shape);
-  }
-  auto leaf = as_leaf(std::move(p));
-  using L = decltype(leaf);
-  using MoreTree = typename Reduced<R, L, FromEnd, Keep>::tree;
-  if constexpr (M::fuses && !std::is_same_v<MoreTree, typename M::tree>) {
-    Expression<typename M::tree, typename Q::element, S> r(shape, context);
-    r.set_value(reduce_now<R, typename Q::compute>(leaf.leaves()[0], FromEnd, Keep, dtype_of<typename Q::element>));
-    return r;
+  using T = typename Q::element;
+  const Extents e = reduced_by(p.extents(), FromEnd, Keep);
+  if constexpr (!M::fuses) {
+    auto leaf = as_leaf(std::move(p));
+    return rebuilt<typename Reduced<R, decltype(leaf), FromEnd, Keep>::tree, T, S>(leaf, e);
   } else {
-    return rebuilt<void, typename Q::element, S, MoreTree>(leaf, shape);
+    if (!p.evaluated()) [[likely]]
+      return rebuilt<typename M::tree, T, S>(p, e);
+    Expression<typename M::tree, T, S> r;
+    r.head().context = p.context(), r.head().extents = e;
+    const ExpressionType& type = *r.head().type;
+    r.set_value(reduce_now(type, std::move(p).take(), *type.op[type.words - 1], type.peak, FromEnd, Keep, dtype_of<T>));
+    return r;
   }
 }
 
@@ -82,34 +88,32 @@ template <class R, class P>
 auto reduce_total(P&& p) {
   using Q = std::remove_cvref_t<P>;
   using Tr = typename Q::tree;
+  using T = typename Q::element;
   constexpr bool mean = std::is_same_v<R, op::Mean>;
   constexpr bool rows = Tr::facts.axes && (Tr::facts.level == expr::Level::row_dropped ||
                                            Tr::facts.level == expr::Level::row_kept);
   if constexpr (Q::rank == 0) {
     return as_leaf(std::forward<P>(p));
-  } else if constexpr (rows) {
-    if (p.evaluated()) [[unlikely]] {
-      using W = typename WithTotal<Tr, mean ? total_mean_rows : total_sum>::type;
-      Expression<W, typename Q::element, Shape<>> r(Shape<>{}, p.context());
-      r.set_value(reduce_now<R, typename Q::compute>(std::move(p).take(), ~0u, false, dtype_of<typename Q::element>));
-      return r;
-    }
-    using W = typename WithTotal<Tr, mean ? total_mean_rows : total_sum>::type;
-    return rebuilt<void, typename Q::element, Shape<>, W>(p, Shape<>{});
   } else {
-    auto r = reduce_part<op::Sum, 1, false>(std::forward<P>(p));
-    using E = decltype(r);
-    using W = typename WithTotal<typename E::tree, mean ? total_mean_all : total_sum>::type;
-    Expression<W, typename Q::element, Shape<>> t(Shape<>{}, r.context());
-    if (r.evaluated()) [[unlikely]] {
-      const double n = static_cast<double>(p.extents().size());
-      AnyTensor sum = reduce_now<op::Sum, typename Q::compute>(std::move(r).take(), ~0u, false, dtype_of<typename Q::element>);
-      t.set_value(mean ? scale_now<typename Q::compute>(sum, 1 / n) : sum);
-      return t;
+    using Inner = typename Reduced<op::Sum, Q, 1, false>::tree;
+    constexpr std::uint8_t total = !mean ? total_sum : rows ? total_mean_rows : total_mean_all;
+    if constexpr (rows) {
+      using W = typename WithTotal<Tr, total>::type;
+      if (!p.evaluated()) [[likely]]
+        return rebuilt<W, T, Shape<>>(p, Extents{});
+      Expression<W, T, Shape<>> r;
+      r.set_value(total_now(*r.head().type, std::move(p).take(), mean, dtype_of<T>));
+      return r;
+    } else if constexpr (Reduced<op::Sum, Q, 1, false>::fuses) {
+      using W = typename WithTotal<Inner, total>::type;
+      if (!p.evaluated()) [[likely]]
+        return rebuilt<W, T, Shape<>>(p, Extents{});
+      Expression<W, T, Shape<>> r;
+      r.set_value(total_now(*r.head().type, std::move(p).take(), mean, dtype_of<T>));
+      return r;
+    } else {
+      return reduce_total<R>(as_leaf(std::move(p)));
     }
-    Absorb<decltype(t)> a{t};
-    a(r);
-    return t;
   }
 }
 

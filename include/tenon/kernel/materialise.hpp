@@ -39,18 +39,6 @@ AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int o
 
 namespace detail {
 
-/// A postfix list as data, for expressions that cannot fuse after all.
-struct Postfix {
-  const expr::Word* word;
-  const OpInfo* const* op;
-  const OpInfo* peak;
-  int count, leaves;
-  expr::Facts facts;
-  const StatementInfo* product;
-  const BasicOps* basics;
-  Dtype compute;
-};
-
 inline AnyTensor number_tensor(Dtype dtype, double x) {
   AnyTensor t = AnyTensor::empty(dtype, Extents{});
   convert(Dtype::f64, &x, 1, dtype, t.raw_writable(), 1, 1);
@@ -66,18 +54,23 @@ inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x,
   return kernel::evaluate(*ops.multiply->single, in, 2, nullptr, GroupCall{}, compute, context);
 }
 
-TENON_COLD inline AnyTensor run_postfix(const Postfix& p, const AnyTensor* leaf, const double* scalar,
-                                        unsigned transposed, Dtype dtype, Context context) {
+/// The value of an expression, operation by operation.
+TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
+  const ExpressionType& p = *e.type;
+  if (e.value) return reinterpret_cast<AnyTensor&>(e.value);
+  const AnyTensor* leaf = e.leaf();
+  const double* scalar = e.scalar();
+  const Context context = e.context;
   AnyTensor stack[64];
-  int top = 0, used = p.product ? 1 : 0;
+  int top = 0, used = p.facts.product ? 1 : 0;
   Extents all;
-  for (int i = 0; i < p.count; ++i) {
+  for (int i = 0; i < p.words; ++i) {
     const expr::Word w = p.word[i];
     if (w == expr::product_word) {
       const AnyTensor in[3] = {AnyTensor{}, leaf[p.leaves], leaf[p.leaves + 1]};
       GroupCall how;
-      how.transpose_a = transposed & 1, how.transpose_b = transposed & 2;
-      stack[top++] = kernel::evaluate(*p.product, in, 3, nullptr, how, p.compute, context);
+      how.transpose_a = e.flags & 1, how.transpose_b = e.flags & 2;
+      stack[top++] = kernel::evaluate(*p.constants.product, in, 3, nullptr, how, p.compute, context);
     } else if (expr::is_leaf(w)) {
       if (w == expr::leaf_word) all = broadcast(all, leaf[used].extents()).extents;
       stack[top++] = leaf[used++];
@@ -101,76 +94,46 @@ TENON_COLD inline AnyTensor run_postfix(const Postfix& p, const AnyTensor* leaf,
   if (p.facts.total) {
     const Total t = static_cast<Total>(p.facts.total);
     const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? all.size() : 1;
-    y = sum_all(*p.basics, p.compute, y, 1 / static_cast<double>(n), context);
+    y = sum_all(*p.constants.basics, p.compute, y, 1 / static_cast<double>(n), context);
   }
-  return y.to(dtype);
+  return y.to(p.element);
 }
 
-template <class Tr>
-struct PostfixOf;
-template <class C, expr::Facts F, class R, expr::Word... W>
-struct PostfixOf<expr::Tree<C, F, R, W...>> {
-  template <expr::Word Code>
-  static constexpr const OpInfo* op() {
-    if constexpr (expr::is_leaf(Code) || Code == expr::scalar_word) return nullptr;
-    else return &OpOf<expr::OpAt<static_cast<int>(Code & 255)>, C>::info;
+TENON_COLD inline AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype) {
+  AnyTensor in[3];
+  for (int i = 0; i < count; ++i) in[i] = slow_value(*part[i]);
+  return kernel::evaluate(*op.single, in, count, nullptr, GroupCall{}, dtype, Context::current());
+}
+TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x, const OpInfo& op,
+                                       const OpInfo* peak, unsigned from_end, bool keep, Dtype dtype) {
+  GroupCall how;
+  how.from_end = static_cast<std::uint8_t>(from_end), how.keepdims = keep;
+  AnyTensor in[2] = {x, {}};
+  if (op.arity > 1) {
+    in[1] = kernel::evaluate(*peak->single, in, 1, nullptr, how, type.compute, Context::current());
+    how.dropped_leaves = keep ? 0 : 2;
   }
-  static constexpr bool shifts = (((W & 255) == expr::reduction_number<op::LogSumExp>) || ...);
-  static constexpr const OpInfo* peak() {
-    if constexpr (shifts) return &OpOf<op::Peak, C>::info;
-    else return nullptr;
-  }
-  static constexpr const StatementInfo* product() {
-    if constexpr (F.product) return &InfoOf<expr::Group<1, 0, 0>, C, kernel::Products, true>::info;
-    else return nullptr;
-  }
-  static constexpr expr::Word words[] = {W...};
-  static constexpr const OpInfo* ops[] = {op<W>()...};
-  static constexpr Postfix value = {words, ops, peak(), static_cast<int>(sizeof...(W)),
-                                    expr::Tree<C, F, R, W...>::leaves, F, product(), &Basics<C>::table,
-                                    dtype_of<C>};
-};
-
-/// The value of a part, operation by operation.
-template <class P>
-AnyTensor slow_value(P& p) {
-  using Tr = typename P::tree;
-  if (p.evaluated()) return p.held();
-  if constexpr (Tr::words == 1 && Tr::scalars == 1)
-    return number_tensor(dtype_of<typename Tr::compute>, p.scalars()[0]);
-  else if constexpr (Tr::words == 1 && !Tr::facts.product)
-    return p.leaves()[0];
-  else
-    return run_postfix(PostfixOf<Tr>::value, p.leaves(), p.scalars(), p.flags(), dtype_of<typename P::element>,
-                       p.context());
+  return kernel::evaluate(*op.single, in, op.arity, nullptr, how, dtype, Context::current());
+}
+TENON_COLD inline AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean, Dtype dtype) {
+  const double scale = mean ? 1 / static_cast<double>(x.size()) : 1;
+  return sum_all(*type.constants.basics, type.compute, x, scale, Context::current()).to(dtype);
 }
 
 }  // namespace detail
 
-/// Op on parts that cannot fuse, computed at once under the current context.
-template <class Op, class C, class... Ps>
-TENON_COLD AnyTensor apply_now(Dtype dtype, Ps&... p) {
-  const AnyTensor in[] = {detail::slow_value(p)...};
-  return kernel::evaluate(*op_info<Op, C>.single, in, static_cast<int>(sizeof...(Ps)), nullptr, GroupCall{}, dtype,
-                          Context::current());
+namespace expr {
+template <class Op, class C>
+constexpr const OpInfo* op_pointer(OpTag<Op, C>) {
+  return &tenon::detail::OpOf<Op, C>::info;
 }
-/// A reduction of a value, computed at once.
-template <class R, class C>
-TENON_COLD AnyTensor reduce_now(const AnyTensor& x, unsigned from_end, bool keep, Dtype dtype) {
-  GroupCall how;
-  how.from_end = static_cast<std::uint8_t>(from_end & ((1u << x.rank()) - 1)), how.keepdims = keep;
-  AnyTensor in[2] = {x, {}};
-  if constexpr (std::is_same_v<R, op::LogSumExp>) {
-    in[1] = kernel::evaluate(*op_info<op::Peak, C>.single, in, 1, nullptr, how, dtype_of<C>, Context::current());
-    how.dropped_leaves = keep ? 0 : 2;
-  }
-  return kernel::evaluate(*op_info<R, C>.single, in, R::arity, nullptr, how, dtype, Context::current());
+template <class C, bool Product>
+constexpr tenon::detail::KernelConstants kernel_constants(ConstantsTag<C, Product>) {
+  if constexpr (Product)
+    return {&tenon::detail::Basics<C>::table,
+            &tenon::detail::InfoOf<Group<1, 0, 0>, C, kernel::Products, true>::info};
+  else return {&tenon::detail::Basics<C>::table, nullptr};
 }
-template <class C>
-TENON_COLD AnyTensor scale_now(const AnyTensor& x, double factor) {
-  const AnyTensor in[2] = {x, detail::number_tensor(dtype_of<C>, factor)};
-  return kernel::evaluate(*op_info<op::Multiply, C>.single, in, 2, nullptr, GroupCall{}, dtype_of<C>,
-                          Context::current());
-}
+}  // namespace expr
 
 }  // namespace tenon

@@ -13,7 +13,7 @@ struct Operand {
   const Record* record;
   Dtype dtype;
   bool direct;   ///< kernels reach it by a base, a row distance and a step of 0 or 1
-  bool reduced;  ///< it is constant along an axis with more than one place
+  bool reduced;  ///< it is constant along an axis whose extent is not 1
   Index outer[max_rank], inner[max_rank];
 
   Index step() const { return inner[0]; }
@@ -38,11 +38,11 @@ struct Space {
     for (int i = space.rank - 1; i >= 0; --i) {
       if ((skip >> i & 1) || from < 0) {
         o.outer[i] = 0;
-        o.reduced |= space.extent[i] > 1;
+        o.reduced |= space.extent[i] != 1;
         continue;
       }
       o.outer[i] = e.extent[from] == 1 ? 0 : strides[from];
-      o.reduced |= e.extent[from] == 1 && space.extent[i] > 1;
+      o.reduced |= e.extent[from] == 1 && space.extent[i] != 1;
       --from;
     }
     return operands++;

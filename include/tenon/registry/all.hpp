@@ -18,3 +18,4 @@
 #include <tenon/registry/shape.hpp>
 #include <tenon/registry/table.hpp>
 #include <tenon/registry/value.hpp>
+#include <tenon/registry/window.hpp>

@@ -12,7 +12,9 @@ namespace tenon::inline TENON_ISA::registry {
 class Arguments {
  public:
   Arguments(const char* name, std::span<const AnyTensor> inputs, const AttributeMap& attributes)
-      : name_(name), inputs_(inputs), attributes_(attributes) {}
+      : name_(name), inputs_(inputs), attributes_(attributes) {
+    if (attributes.size() > 64) wrong("takes at most 64 attributes");
+  }
 
   const char* name() const { return name_; }
   int size() const { return static_cast<int>(inputs_.size()); }
@@ -66,8 +68,11 @@ class Arguments {
   std::vector<Index> list(std::string_view key) const {
     const Attribute* a = get(key);
     if (!a) return {};
-    if (const auto* l = std::get_if<std::vector<Index>>(a)) return *l;
-    if (const Index* i = std::get_if<Index>(a)) return {*i};
+    if (const Index* i = std::get_if<Index>(a)) return {in_range(key, *i)};
+    if (const auto* l = std::get_if<std::vector<Index>>(a)) {
+      for (Index i : *l) in_range(key, i);
+      return *l;
+    }
     wrong_type(key, "a list of integers");
   }
   std::vector<double> numbers(std::string_view key, std::vector<double> otherwise) const {
@@ -118,13 +123,20 @@ class Arguments {
     return &attributes_[i].second;
   }
   Index as_integer(std::string_view key, const Attribute& a) const {
-    if (const Index* i = std::get_if<Index>(&a)) return *i;
+    if (const Index* i = std::get_if<Index>(&a)) return in_range(key, *i);
     wrong_type(key, "an integer");
   }
   double as_number(std::string_view key, const Attribute& a) const {
     if (const double* x = std::get_if<double>(&a)) return *x;
     if (const Index* i = std::get_if<Index>(&a)) return static_cast<double>(*i);
     wrong_type(key, "a number");
+  }
+  // So that sums of a few of them, and of extents, cannot overflow.
+  Index in_range(std::string_view key, Index i) const {
+    constexpr Index most = Index{1} << 40;
+    if (i < -most || i > most)
+      wrong("attribute \"" + std::string(key) + "\" is out of range: " + std::to_string(i));
+    return i;
   }
   [[noreturn]] void missing(std::string_view key) const {
     wrong("needs the attribute \"" + std::string(key) + "\"");

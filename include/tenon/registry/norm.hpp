@@ -79,7 +79,7 @@ inline Results grouped_norm(const Arguments& a, Index groups) {
   need_channels(a);
   const Value x(a[0]);
   const Extents e = x.extents();
-  if (groups < 1 || e.extent[1] % groups)
+  if (groups < 1 || groups > std::max<Index>(e.extent[1], 1) || e.extent[1] % groups)
     a.wrong(std::to_string(e.extent[1]) + " channels are not " + std::to_string(groups) + " groups",
             Error::shape);
   const Index n = e.extent[0] * groups;
@@ -105,7 +105,7 @@ inline Results local_response_norm(const Arguments& a) {
   const Index size = a.integer("size"), n = x.t.extent(1), before = size / 2;
   if (size < 1) a.wrong("size must be 1 or more");
   Value total;
-  for (Index k = 0; k < size; ++k) {
+  for (Index k = std::max<Index>(0, before - n); k < std::min(size, before + n + 1); ++k) {
     const Value moved = take_along(s, 1, n, [=](Index c) {
       return c + k - before >= 0 && c + k - before < n ? c + k - before : -1;
     });

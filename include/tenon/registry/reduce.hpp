@@ -130,7 +130,7 @@ inline Results masked_softmax(const Arguments& a) {
 template <class Op>
 Results scan(const Arguments& a) {
   a.takes(1);
-  Value y(a[0]);
+  Value y(is_floating(a[0].dtype()) ? a[0] : a[0].to(Dtype::i64));
   const int axis = a.axis("axis", y.rank());
   const Index n = y.t.extent(axis);
   for (Index step = 1; step < n; step *= 2) {

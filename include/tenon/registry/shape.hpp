@@ -2,7 +2,7 @@
 // Operations that only move elements, by name.
 #pragma once
 #include <tenon/registry/call.hpp>
-#include <tenon/registry/gather.hpp>
+#include <tenon/registry/window.hpp>
 
 namespace tenon::inline TENON_ISA::registry {
 
@@ -27,7 +27,8 @@ inline Results reshape_entry(const Arguments& a) {
     else if (e.extent[i] < 0)
       a.wrong("shape " + to_string(e) + " has more than one open extent or a negative one",
               Error::shape);
-    else known *= e.extent[i];
+    else if (__builtin_mul_overflow(known, e.extent[i], &known))
+      a.wrong(to_string(e) + " has too many elements", Error::shape);
   }
   if (open >= 0) {
     if (known == 0 || a[0].size() % known)
@@ -98,6 +99,13 @@ inline Index repeats_of(const Arguments& a, Index n) {
   if (n < 0) a.wrong("a negative number of repetitions: " + std::to_string(n));
   return n;
 }
+inline Index times(const Arguments& a, Index n, Index r) {
+  Index product;
+  if (__builtin_mul_overflow(n, repeats_of(a, r), &product))
+    a.wrong(std::to_string(r) + " times " + std::to_string(n) + " elements are too many",
+            Error::memory);
+  return product;
+}
 inline Results tile(const Arguments& a) {
   a.takes(1);
   std::vector<Index> reps = a.list("reps");
@@ -106,8 +114,8 @@ inline Results tile(const Arguments& a) {
   while (static_cast<int>(reps.size()) < x.rank()) reps.insert(reps.begin(), 1);
   while (x.rank() < static_cast<int>(reps.size())) x = unsqueeze(x, 0);
   for (int i = 0; i < x.rank(); ++i) {
-    const Index n = x.t.extent(i), r = repeats_of(a, reps[static_cast<std::size_t>(i)]);
-    if (r != 1) x = take_along(x, i, n * r, [=](Index k) { return k % n; });
+    const Index n = x.t.extent(i), all = times(a, n, reps[static_cast<std::size_t>(i)]);
+    if (all != n) x = take_along(x, i, all, [=](Index k) { return k % n; });
   }
   return {x};
 }
@@ -116,7 +124,7 @@ inline Results repeat_interleave(const Arguments& a) {
   const Value x(a[0]);
   const int axis = a.axis("axis", x.rank());
   const Index r = repeats_of(a, a.integer("repeats"));
-  return {take_along(x, axis, x.t.extent(axis) * r, [=](Index k) { return k / r; })};
+  return {take_along(x, axis, times(a, x.t.extent(axis), r), [=](Index k) { return k / r; })};
 }
 /// shape: -1 leaves an extent.
 inline Results expand_entry(const Arguments& a) {
@@ -297,73 +305,6 @@ inline Results squeeze(const Arguments& a) {
 inline Results unsqueeze_entry(const Arguments& a) {
   a.takes(1);
   return {unsqueeze(a[0], a.axis("axis", a[0].rank() + 1))};
-}
-/// [n, c f f, h, w] to [n, c, h f, w f], or back.
-template <bool Back>
-Results pixels(const Arguments& a) {
-  a.takes(1);
-  const Extents e = a[0].extents();
-  const Index f = a.integer("factor");
-  if (e.rank != 4 || f < 1 || (Back ? e[2] % f || e[3] % f : e[1] % (f * f) != 0))
-    a.wrong(to_string(e) + " does not fit factor " + std::to_string(f), Error::shape);
-  const Index n = e[0], h = Back ? e[2] / f : e[2], w = Back ? e[3] / f : e[3],
-              c = Back ? e[1] : e[1] / (f * f);
-  const int there[] = {0, 1, 4, 2, 5, 3, 6, 7}, back[] = {0, 1, 3, 5, 2, 4, 6, 7};
-  if (Back) {
-    const Value x = permute(reshape(a[0], Extents{6, {n, c, h, f, w, f}}).t, back);
-    return {reshape(x, Extents{4, {n, c * f * f, h, w}})};
-  }
-  const Value x = permute(reshape(a[0], Extents{6, {n, c, f, f, h, w}}).t, there);
-  return {reshape(x, Extents{4, {n, c, h * f, w * f}})};
-}
-/// Windows of an image as columns: positions in [n, c, h, w] for [n, c kh kw, windows]; -1 in the
-/// padding.
-struct Windows {
-  Index kh, kw, dilation, padding, stride, h, w, rows, cols;
-  Windows(const Arguments& a, Index height, Index width)
-      : dilation(a.integer("dilation", 1)),
-        padding(a.integer("padding", 0)),
-        stride(a.integer("stride", 1)),
-        h(height),
-        w(width) {
-    const std::vector<Index> k = a.list("kernel");
-    if (k.size() != 2 || k[0] < 1 || k[1] < 1 || dilation < 1 || stride < 1 || padding < 0)
-      a.wrong("kernel, dilation, padding or stride out of range");
-    kh = k[0], kw = k[1];
-    rows = (h + 2 * padding - dilation * (kh - 1) - 1) / stride + 1;
-    cols = (w + 2 * padding - dilation * (kw - 1) - 1) / stride + 1;
-    if (h + 2 * padding < dilation * (kh - 1) + 1 || w + 2 * padding < dilation * (kw - 1) + 1)
-      a.wrong("the kernel is larger than the padded image", Error::shape);
-  }
-  AnyTensor map(Index n, Index c) const {
-    const Extents to{3, {n, c * kh * kw, rows * cols}};
-    return position_map(to, [&](const Index* at) -> Index {
-      const Index x = at[1] % kw, y = at[1] / kw % kh, channel = at[1] / (kw * kh);
-      const Index row = at[2] / cols * stride + y * dilation - padding,
-                  col = at[2] % cols * stride + x * dilation - padding;
-      if (row < 0 || row >= h || col < 0 || col >= w) return -1;
-      return ((at[0] * c + channel) * h + row) * w + col;
-    });
-  }
-};
-inline Results unfold(const Arguments& a) {
-  a.takes(1);
-  const Extents e = a[0].extents();
-  if (e.rank != 4) a.wrong("takes an image [n, c, h, w], not " + to_string(e), Error::shape);
-  return {take_at(a[0], Windows(a, e[2], e[3]).map(e[0], e[1]))};
-}
-inline Results fold(const Arguments& a) {
-  a.takes(1);
-  const Extents e = a[0].extents();
-  const std::vector<Index> out = a.list("output");
-  if (e.rank != 3 || out.size() != 2)
-    a.wrong("takes columns [n, c kh kw, windows] and output [h, w]", Error::shape);
-  const Windows w(a, out[0], out[1]);
-  const Index c = e[1] / (w.kh * w.kw);
-  if (e[1] % (w.kh * w.kw) || e[2] != w.rows * w.cols)
-    a.wrong(to_string(e) + " does not fit " + std::to_string(w.rows * w.cols) + " windows",
-            Error::shape);
-  return {add_at(a[0], w.map(e[0], c), Extents{4, {e[0], c, out[0], out[1]}})};
 }
 inline Results meshgrid(const Arguments& a) {
   a.takes(2);

@@ -5,6 +5,17 @@
 
 namespace tenon::inline TENON_ISA {
 
+namespace op {
+struct Assign;  // `Tensor<T, S> x = value`, in messages
+}
+// Undefined on purpose: see expr/rules.hpp.
+template <class Operation, class Axis, Index Left, Index Right>
+struct extents_differ;
+template <class Operation, class... Types>
+struct dtypes_differ;
+template <class Operation, int Left, int Right>
+struct ranks_do_not_fit;
+
 template <class T, class S>
 class Tensor;
 template <class Tree, class T, class S>
@@ -21,6 +32,25 @@ template <class X>
 inline constexpr bool is_tensor = false;
 template <class T, class S>
 inline constexpr bool is_tensor<Tensor<T, S>> = true;
+
+// Whether a value of type U and shape R can be held as T and S; what cannot does not compile, with both in the
+// error's first line.
+template <class T, class S, class U, class R>
+constexpr bool assignable() {
+  if constexpr (!std::is_same_v<T, U>) {
+    return sizeof(dtypes_differ<op::Assign, T, U>) > 0;
+  } else if constexpr (S::rank != R::rank) {
+    return sizeof(ranks_do_not_fit<op::Assign, S::rank, R::rank>) > 0;
+  } else {
+    constexpr int bad = [] {
+      for (int i = 0; i < S::rank; ++i)
+        if (S::known[i] != R::known[i] && S::known[i] != dyn && R::known[i] != dyn) return i;
+      return -1;
+    }();
+    if constexpr (bad >= 0) return sizeof(extents_differ<op::Assign, AxisTag<bad>, S::known[bad], R::known[bad]>) > 0;
+    else return true;
+  }
+}
 
 TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtype, const Extents& known) {
   if (r.dtype != dtype)
@@ -55,12 +85,16 @@ class Tensor {
     requires(detail::is_expression<std::remove_cvref_t<X>>)
   Tensor(X&& x) : any_(detail_value(std::forward<X>(x))) {
     using E = std::remove_cvref_t<X>;
-    static_assert(std::is_same_v<typename E::element, T>, "tenon: Tensor = expression: element types differ");
+    static_assert(detail::assignable<T, S, typename E::element, typename E::shape_type>(),
+                  "tenon: Tensor = expression: element types, ranks or extents differ");
     if constexpr (!std::is_same_v<typename E::shape_type, S>) check("tensor");
   }
   template <class U, class R>
     requires(!std::is_same_v<R, S> && std::is_same_v<U, T>)
-  Tensor(const Tensor<U, R>& other) : any_(other.any()) { check("tensor"); }
+  Tensor(const Tensor<U, R>& other) : any_(other.any()) {
+    static_assert(detail::assignable<T, S, U, R>(), "tenon: Tensor = tensor: ranks or extents differ");
+    check("tensor");
+  }
   Tensor(TensorView<T, S> view);
 
   const AnyTensor& any() const { return any_; }

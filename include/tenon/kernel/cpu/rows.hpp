@@ -362,8 +362,7 @@ struct RowKernel {
         compute_rows<1>(x);
       }
       V d[G::nodes], sum[G::leaves > 0 ? G::leaves : 1];
-      for (int i = 0; i < G::nodes; ++i)
-        if (plan.row[i]) d[i] = V(0);
+      for (int i = 0; i < G::nodes; ++i) d[i] = V(0);
       for (int i = 0; i < G::leaves; ++i) sum[i] = V(0);
       if constexpr (plan.row[root])
         d[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));

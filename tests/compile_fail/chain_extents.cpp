@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: extents_do_not_broadcast<.*Multiply, .*AxisTag<1>, 3, 4>
+#include <tenon/tenon.hpp>
+
+namespace chain_extents {
+using namespace tenon;
+template <Index... E>
+using F = Tensor<float, Shape<E...>>;
+#ifdef EXPECT_ERROR
+auto f(const F<2, 3>& x, const F<4>& y) { return tanh(x + 1) * exp(y); }
+#else
+auto f(const F<2, 3>& x, const F<3>& y) { return tanh(x + 1) * exp(y); }
+#endif
+}  // namespace chain_extents

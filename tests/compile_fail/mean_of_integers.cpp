@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: dtype_is_not_supported<.*Mean, int>
+#include <tenon/tenon.hpp>
+
+namespace mean_of_integers {
+using namespace tenon;
+template <Index... E>
+using F = Tensor<float, Shape<E...>>;
+#ifdef EXPECT_ERROR
+auto f(const Tensor<int, Shape<3>>& x) { return mean(x); }
+#else
+auto f(const Tensor<int, Shape<3>>& x) { return sum(x); }
+#endif
+}  // namespace mean_of_integers
