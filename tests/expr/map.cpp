@@ -7,9 +7,14 @@
 using namespace tests;
 
 TEST_CASE("a chain of operations is one kernel forward and one backward") {
-  const auto a = spread<float, 3, 40>(1), x = spread<float, 3, 40>(2), b = spread<float, 3, 40>(3), d = spread<float, 3, 40>(4);
+  const auto a = spread<float, 3, 40>(1), x = spread<float, 3, 40>(2), b = spread<float, 3, 40>(3),
+             d = spread<float, 3, 40>(4);
   const auto c = spread<float, 40>(5);
-  const auto n = counted([&] { value_and_gradients([](auto& a, auto& x, auto& b, auto& c, auto& d) { return tanh(a * x + b) * sigmoid(c) + d; }, a, x, b, c, d); });
+  const auto n = counted([&] {
+    value_and_gradients([](auto& a, auto& x, auto& b, auto& c,
+                           auto& d) { return tanh(a * x + b) * sigmoid(c) + d; },
+                        a, x, b, c, d);
+  });
   CHECK(n.forward == 1);
   CHECK(n.backward == 1);
   CHECK(n.single == 0);
@@ -29,17 +34,20 @@ TEST_CASE("rows of any length and any number of rows") {
 
 TEST_CASE("a leaf that occurs twice gets both gradients") {
   check_statement([](const auto& x) { return x * x + x; }, spread<double, 3, 5>(1));
-  check_statement([](const auto& x, const auto& y) { return (x - y) * (x + y) / (2 + x * x); }, spread<double, 3, 5>(1), spread<double, 5>(2));
+  check_statement([](const auto& x, const auto& y) { return (x - y) * (x + y) / (2 + x * x); },
+                  spread<double, 3, 5>(1), spread<double, 5>(2));
 }
 
 TEST_CASE("views as leaves: transposed, strided, reversed") {
   const auto f = [](const auto& x, const auto& y) { return x * tanh(y); };
   using M = Tensor<double, Shape<dyn, dyn>>;
-  const AnyTensor x = spread(Dtype::f64, extents({6, 5}), 1), y = spread(Dtype::f64, extents({5, 6}), 2);
+  const AnyTensor x = spread(Dtype::f64, extents({6, 5}), 1),
+                  y = spread(Dtype::f64, extents({5, 6}), 2);
   const M t(swapped(y, 0, 1)), s(strided(x));
   CHECK(fused_against_single(1e-12, f, M(x), t) <= 1);
   CHECK(fused_against_single(1e-12, f, s, t) <= 1);
-  CHECK(distance(value_and_gradients(f, s, t)[1], value_and_gradients(f, M(x), M(t.any().to_contiguous()))[1]) <= 1e-14);
+  CHECK(distance(value_and_gradients(f, s, t)[1],
+                 value_and_gradients(f, M(x), M(t.any().to_contiguous()))[1]) <= 1e-14);
 }
 
 TEST_CASE("bf16 and f16 are converted at the leaf and computed in f32") {
@@ -64,11 +72,14 @@ TEST_CASE("a number takes the tensor's dtype, and a large integer in a double ke
   CHECK(values(x * 0 + 16777217)[0] == 16777217.0);
 }
 
-TEST_CASE("extents known at run time are compared by the statement, and a run-time 1 does not stretch") {
+TEST_CASE(
+    "extents known at run time are compared by the statement, and a run-time 1 does not stretch") {
   const auto x = spread<float, Shape<dyn, 4>>(1, {3, 4});
   const auto y = spread<float, Shape<dyn, 4>>(2, {5, 4});
   const auto one = spread<float, Shape<dyn, 4>>(3, {1, 4});
-  CHECK_THROWS_WITH(x + y, ContainsSubstring("add: operands do not broadcast on axis 0: [3, 4] and [5, 4] (3 vs 5)"));
+  CHECK_THROWS_WITH(
+      x + y,
+      ContainsSubstring("add: operands do not broadcast on axis 0: [3, 4] and [5, 4] (3 vs 5)"));
   CHECK_THROWS_WITH(x * one, ContainsSubstring("(3 vs 1)"));
   CHECK_THROWS_WITH(one - x, ContainsSubstring("(1 vs 3)"));
 }

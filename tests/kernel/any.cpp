@@ -24,8 +24,8 @@ double checked(const Operation& op, Check check) {
   const StatementInfo& info = *op.f64->single;
   auto f = [&info](const auto&... x) {
     const AnyTensor in[] = {x...};
-    return kernel::evaluate(info, in, static_cast<int>(sizeof...(x)), nullptr, GroupCall{}, Dtype::f64,
-                            Context::current());
+    return kernel::evaluate(info, in, static_cast<int>(sizeof...(x)), nullptr, GroupCall{},
+                            Dtype::f64, Context::current());
   };
   const Extents e = extents({3, 4});
   if (op.arity == 1) return check(f, operand(op, 0, e));
@@ -42,7 +42,8 @@ auto reduction(std::uint32_t axes, bool keep, const AnyTensor& label = {}) {
     AnyTensor in[2] = {x, label};
     const Context c = Context::current();
     if constexpr (std::is_same_v<R, op::LogSumExp>)
-      in[1] = kernel::evaluate(*op_info<op::Peak, double>.single, in, 1, nullptr, how, Dtype::f64, c);
+      in[1] =
+          kernel::evaluate(*op_info<op::Peak, double>.single, in, 1, nullptr, how, Dtype::f64, c);
     if (R::arity == 2 && !keep) how.dropped_leaves = 2;
     return kernel::evaluate(*op_info<R, double>.single, in, R::arity, nullptr, how, Dtype::f64, c);
   };
@@ -75,7 +76,8 @@ TEST_CASE("the second derivative of every operation is the limit of the differen
   for (const Operation& op : operations()) {
     if (!op.differentiable) continue;
     CAPTURE(op.name);
-    CHECK_NOTHROW(checked(op, [](const auto& f, const auto&... x) { return gradcheck_second(f, x...); }));
+    CHECK_NOTHROW(
+        checked(op, [](const auto& f, const auto&... x) { return gradcheck_second(f, x...); }));
   }
 }
 
@@ -95,9 +97,11 @@ TEST_CASE("operations without derivative give zero") {
     CAPTURE(op.name);
     const AnyTensor x = operand(op, 0, extents({5}));
     Tape tape;
-    const AnyTensor y = kernel::evaluate(*op.f64->single, &x, 1, nullptr, GroupCall{}, Dtype::f64, Context::current());
+    const AnyTensor y = kernel::evaluate(*op.f64->single, &x, 1, nullptr, GroupCall{}, Dtype::f64,
+                                         Context::current());
     AnyTensor g;
-    tape.gradient(y, std::span<const AnyTensor>(&x, 1), std::span<AnyTensor>(&g, 1), of(Dtype::f64, extents({5}), {1, 1, 1, 1, 1}));
+    tape.gradient(y, std::span<const AnyTensor>(&x, 1), std::span<AnyTensor>(&g, 1),
+                  of(Dtype::f64, extents({5}), {1, 1, 1, 1, 1}));
     CHECK(values(g) == std::vector<double>(5, 0));
   }
 }

@@ -20,7 +20,8 @@ AnyTensor laid_out(const AnyTensor& x, Layout how) {
 }
 
 AnyTensor run(const OpInfo& op, const std::vector<AnyTensor>& in, Dtype dtype) {
-  return kernel::evaluate(*op.single, in.data(), static_cast<int>(in.size()), nullptr, GroupCall{}, dtype, Context{});
+  return kernel::evaluate(*op.single, in.data(), static_cast<int>(in.size()), nullptr, GroupCall{},
+                          dtype, Context{});
 }
 
 std::vector<double> expected(const Operation& op, const std::vector<AnyTensor>& in, Extents& e) {
@@ -40,9 +41,11 @@ std::vector<double> expected(const Operation& op, const std::vector<AnyTensor>& 
 }
 
 /// The largest error over what the operation promises; at most 1 where it keeps its word.
-double excess(const Operation& op, Dtype compute, const std::vector<double>& y, const std::vector<double>& want) {
+double excess(const Operation& op, Dtype compute, const std::vector<double>& y,
+              const std::vector<double>& want) {
   if (y.size() != want.size()) return infinity;
-  const double unit = compute == Dtype::f64 ? 0x1p-52 : 0x1p-23, least = compute == Dtype::f64 ? 1e-300 : 0x1p-126;
+  const double unit = compute == Dtype::f64 ? 0x1p-52 : 0x1p-23,
+               least = compute == Dtype::f64 ? 1e-300 : 0x1p-126;
   double worst = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
     if (y[i] == want[i] || (std::isnan(y[i]) && std::isnan(want[i]))) continue;
@@ -70,14 +73,16 @@ const std::vector<std::vector<Extents>>& shapes() {
       {extents({2, 1, 2, 3, 2}), extents({2, 3, 1}), extents({1, 2, 1, 1, 2})},
       {extents({1, 2, 1, 2, 1, 3}), extents({2, 1, 2, 3, 1}), extents({3})},
       {extents({2, 1, 2, 1, 1, 2, 3}), extents({2, 1, 2, 3}), extents({2, 1, 1, 1, 1, 1, 1})},
-      {extents({2, 1, 2, 1, 2, 1, 2, 3}), extents({2, 1, 2, 1, 2, 1, 1}), extents({1, 1, 1, 1, 1, 1, 1, 1})},
+      {extents({2, 1, 2, 1, 2, 1, 2, 3}), extents({2, 1, 2, 1, 2, 1, 1}),
+       extents({1, 1, 1, 1, 1, 1, 1, 1})},
   };
   return all;
 }
 
 }  // namespace
 
-TEST_CASE("an operation on tensors of any rank, extents and strides is its formula on each element") {
+TEST_CASE(
+    "an operation on tensors of any rank, extents and strides is its formula on each element") {
   const Dtype compute = GENERATE(Dtype::f32, Dtype::f64);
   for (const Operation& op : operations()) {
     const OpInfo& info = compute == Dtype::f64 ? *op.f64 : *op.f32;
@@ -85,9 +90,10 @@ TEST_CASE("an operation on tensors of any rank, extents and strides is its formu
       for (Layout how : {Layout::dense, Layout::transposed, Layout::strided}) {
         std::vector<AnyTensor> in;
         for (int i = 0; i < op.arity; ++i)
-          in.push_back(laid_out(spread(compute, shape[static_cast<std::size_t>(i)], static_cast<unsigned>(i + 1),
-                                       op.range[i].low, op.range[i].high),
-                                how));
+          in.push_back(
+              laid_out(spread(compute, shape[static_cast<std::size_t>(i)],
+                              static_cast<unsigned>(i + 1), op.range[i].low, op.range[i].high),
+                       how));
         Extents e;
         const std::vector<double> want = expected(op, in, e);
         const AnyTensor y = run(info, in, compute);
@@ -100,12 +106,14 @@ TEST_CASE("an operation on tensors of any rank, extents and strides is its formu
 
 TEST_CASE("long rows and many rows give what short ones give") {
   for (const Operation& op : operations())
-    for (const auto& shape : {std::vector<Extents>{extents({3, 5000}), extents({3, 1}), extents({5000})},
-                              std::vector<Extents>{extents({20000}), extents({20000}), extents({1})},
-                              std::vector<Extents>{extents({5000, 3}), extents({3}), extents({5000, 1})}}) {
+    for (const auto& shape :
+         {std::vector<Extents>{extents({3, 5000}), extents({3, 1}), extents({5000})},
+          std::vector<Extents>{extents({20000}), extents({20000}), extents({1})},
+          std::vector<Extents>{extents({5000, 3}), extents({3}), extents({5000, 1})}}) {
       std::vector<AnyTensor> in;
       for (int i = 0; i < op.arity; ++i)
-        in.push_back(spread(Dtype::f32, shape[static_cast<std::size_t>(i)], 7, op.range[i].low, op.range[i].high));
+        in.push_back(spread(Dtype::f32, shape[static_cast<std::size_t>(i)], 7, op.range[i].low,
+                            op.range[i].high));
       Extents e;
       const std::vector<double> want = expected(op, in, e);
       CAPTURE(op.name, to_string(e));
@@ -118,12 +126,14 @@ TEST_CASE("NaN, infinities and zeros go through an operation as through its form
   const std::vector<double> special = {not_a_number, infinity, -infinity, 0.0, -0.0, 1, -1, 0.5, 3};
   const Index n = static_cast<Index>(special.size());
   for (const Operation& op : operations()) {
-    std::vector<AnyTensor> in = {of(compute, extents({n, 1, 1}), special), of(compute, extents({n, 1}), special),
+    std::vector<AnyTensor> in = {of(compute, extents({n, 1, 1}), special),
+                                 of(compute, extents({n, 1}), special),
                                  of(compute, extents({n}), special)};
     in.resize(static_cast<std::size_t>(op.arity));
     Extents e;
     const std::vector<double> want = expected(op, in, e);
-    const std::vector<double> y = values(run(compute == Dtype::f64 ? *op.f64 : *op.f32, in, compute));
+    const std::vector<double> y =
+        values(run(compute == Dtype::f64 ? *op.f64 : *op.f32, in, compute));
     CAPTURE(op.name, name_of(compute));
     CHECK(excess(op, compute, y, want) <= 1);
   }
@@ -134,7 +144,8 @@ TEST_CASE("operations that take integers compute in them exactly") {
   for (const Operation& op : operations()) {
     if (!op.i32) continue;
     std::vector<AnyTensor> in;
-    for (int i = 0; i < op.arity; ++i) in.push_back(spread(compute, extents({7, 11}), static_cast<unsigned>(i), 1, 9));
+    for (int i = 0; i < op.arity; ++i)
+      in.push_back(spread(compute, extents({7, 11}), static_cast<unsigned>(i), 1, 9));
     Extents e;
     std::vector<double> want = expected(op, in, e);
     for (double& v : want) v = std::trunc(v);
@@ -143,11 +154,15 @@ TEST_CASE("operations that take integers compute in them exactly") {
   }
 }
 
-TEST_CASE("whatever dtype an operand is stored in, it is read in the compute type and the result rounded once") {
+TEST_CASE(
+    "whatever dtype an operand is stored in, it is read in the compute type and the result rounded "
+    "once") {
   const Operation& op = operations()[op::number<op::Add>];
-  for (Dtype a : {Dtype::bf16, Dtype::f16, Dtype::f32, Dtype::f64, Dtype::i64, Dtype::i32, Dtype::u8, Dtype::boolean})
+  for (Dtype a : {Dtype::bf16, Dtype::f16, Dtype::f32, Dtype::f64, Dtype::i64, Dtype::i32,
+                  Dtype::u8, Dtype::boolean})
     for (Dtype out : {Dtype::f32, Dtype::bf16, Dtype::f16, Dtype::f64}) {
-      const std::vector<AnyTensor> in = {spread(a, extents({3, 19}), 5, 0, 7), spread(Dtype::f32, extents({19}), 6)};
+      const std::vector<AnyTensor> in = {spread(a, extents({3, 19}), 5, 0, 7),
+                                         spread(Dtype::f32, extents({19}), 6)};
       Extents e;
       const std::vector<AnyTensor> read = {in[0].to(Dtype::f32), in[1]};
       const AnyTensor want = of(Dtype::f32, extents({3, 19}), expected(op, read, e)).to(out);
@@ -163,7 +178,8 @@ TEST_CASE("the door names the operation when an operand has no value or does not
   CHECK_THROWS_WITH(run(*op.f32, {AnyTensor{}, spread(Dtype::f32, extents({2}), 1)}, Dtype::f32),
                     ContainsSubstring("add: the tensor was never given a value"));
   CHECK_THROWS_WITH(
-      run(*op.f32, {spread(Dtype::f32, extents({4, 3}), 1), spread(Dtype::f32, extents({5, 1}), 1)}, Dtype::f32),
+      run(*op.f32, {spread(Dtype::f32, extents({4, 3}), 1), spread(Dtype::f32, extents({5, 1}), 1)},
+          Dtype::f32),
       ContainsSubstring("add: operands do not broadcast on axis 0: [4, 3] and [5, 1] (4 vs 5)"));
 }
 

@@ -34,9 +34,10 @@ void gradient_of_one(const double* x, double dy, double* g) {
 template <class Op>
 void append(std::vector<Compiled>& list) {
   if constexpr (Op::differentiable)
-    list.push_back({Op::name, Op::arity, Op::range,
-                    &tenon::detail::InfoOf<typename tenon::detail::SingleGroup<Op>::type, double>::info,
-                    op::backward_reads<Op>, gradient_of_one<Op>});
+    list.push_back(
+        {Op::name, Op::arity, Op::range,
+         &tenon::detail::InfoOf<typename tenon::detail::SingleGroup<Op>::type, double>::info,
+         op::backward_reads<Op>, gradient_of_one<Op>});
 }
 const std::vector<Compiled>& compiled() {
   static const std::vector<Compiled> list = [] {
@@ -50,21 +51,26 @@ const std::vector<Compiled>& compiled() {
 
 }  // namespace
 
-TEST_CASE("a compiled backward kernel is the operation's derivative at each element, summed where broadcast") {
+TEST_CASE(
+    "a compiled backward kernel is the operation's derivative at each element, summed where "
+    "broadcast") {
   const Extents e = extents({3, 21});
-  const Extents own[3][3] = {{e, e, e}, {e, extents({21}), extents({3, 1})}, {extents({3, 1}), e, extents({})}};
+  const Extents own[3][3] = {
+      {e, e, e}, {e, extents({21}), extents({3, 1})}, {extents({3, 1}), e, extents({})}};
   for (const Compiled& op : compiled())
     for (const auto& shape : own) {
       if (op.arity == 1 && !(shape[0] == e)) continue;
       std::vector<AnyTensor> in, g(3);
       for (int i = 0; i < op.arity; ++i)
-        in.push_back(spread(Dtype::f64, shape[i], static_cast<unsigned>(i), op.range[i].low, op.range[i].high));
+        in.push_back(spread(Dtype::f64, shape[i], static_cast<unsigned>(i), op.range[i].low,
+                            op.range[i].high));
       Extents space;
       for (const AnyTensor& t : in) space = broadcast(space, t.extents()).extents;
       const AnyTensor dy = spread(Dtype::f64, space, 9);
       std::vector<std::vector<double>> want(3), x;
       for (const AnyTensor& t : in) x.push_back(values(t));
-      for (std::size_t i = 0; i < in.size(); ++i) want[i].assign(static_cast<std::size_t>(in[i].size()), 0);
+      for (std::size_t i = 0; i < in.size(); ++i)
+        want[i].assign(static_cast<std::size_t>(in[i].size()), 0);
       for (Index k = 0; k < space.size(); ++k) {
         double v[3] = {}, d[3] = {};
         for (std::size_t i = 0; i < in.size(); ++i) v[i] = element(x[i], in[i].extents(), space, k);
@@ -76,16 +82,19 @@ TEST_CASE("a compiled backward kernel is the operation's derivative at each elem
         }
       }
       Tape tape;
-      const AnyTensor y = kernel::evaluate(*op.info, in.data(), op.arity, nullptr, GroupCall{}, Dtype::f64, Context::current());
+      const AnyTensor y = kernel::evaluate(*op.info, in.data(), op.arity, nullptr, GroupCall{},
+                                           Dtype::f64, Context::current());
       const Index before = kernel::counters().backward;
-      tape.gradient(y, std::span<const AnyTensor>(in), std::span<AnyTensor>(g.data(), in.size()), dy);
+      tape.gradient(y, std::span<const AnyTensor>(in), std::span<AnyTensor>(g.data(), in.size()),
+                    dy);
       CHECK(kernel::counters().backward == before + 1);
       for (std::size_t i = 0; i < in.size(); ++i) {
         CAPTURE(op.name, to_string(in[i].extents()), i);
         const std::vector<double> got = values(g[i]);
         double worst = 0;
         for (std::size_t q = 0; q < got.size(); ++q)
-          worst = std::max(worst, std::fabs(got[q] - want[i][q]) / (1e-12 * std::max(1.0, std::fabs(want[i][q]))));
+          worst = std::max(worst, std::fabs(got[q] - want[i][q]) /
+                                      (1e-12 * std::max(1.0, std::fabs(want[i][q]))));
         CHECK(worst <= 1);
       }
     }

@@ -13,8 +13,9 @@ struct Operation {
   bool differentiable, boolean, floating;
   const tenon::op::Range* range;
   double ulp, absolute;
-  const tenon::OpInfo *f32, *f64, *i32, *i64;  ///< the last two are null where the operation needs floating point
-  double (*forward)(const double* x);          ///< the reference: one number
+  const tenon::OpInfo *f32, *f64, *i32,
+      *i64;  ///< the last two are null where the operation needs floating point
+  double (*forward)(const double* x);  ///< the reference: one number
 };
 
 template <class Op>
@@ -25,9 +26,19 @@ double forward_of(const double* x) {
 }
 template <class Op>
 Operation operation() {
-  Operation o{Op::name, Op::arity, Op::differentiable, Op::result == tenon::op::Result::boolean,
-              Op::domain == tenon::op::Domain::floating, Op::range, Op::ulp, 0,
-              &tenon::op_info<Op, float>, &tenon::op_info<Op, double>, nullptr, nullptr, forward_of<Op>};
+  Operation o{Op::name,
+              Op::arity,
+              Op::differentiable,
+              Op::result == tenon::op::Result::boolean,
+              Op::domain == tenon::op::Domain::floating,
+              Op::range,
+              Op::ulp,
+              0,
+              &tenon::op_info<Op, float>,
+              &tenon::op_info<Op, double>,
+              nullptr,
+              nullptr,
+              forward_of<Op>};
   if constexpr (requires { Op::absolute; }) o.absolute = Op::absolute;
   if constexpr (Op::domain == tenon::op::Domain::any)
     o.i32 = &tenon::op_info<Op, std::int32_t>, o.i64 = &tenon::op_info<Op, std::int64_t>;

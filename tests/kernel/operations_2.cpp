@@ -4,6 +4,7 @@
 
 namespace tests {
 void append_part_2(std::vector<Operation>& list) {
-  append<part_size>(list, std::make_integer_sequence<int, tenon::op::Elementwise::size - part_size>{});
+  append<part_size>(list,
+                    std::make_integer_sequence<int, tenon::op::Elementwise::size - part_size>{});
 }
 }  // namespace tests

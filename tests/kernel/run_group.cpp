@@ -22,7 +22,9 @@ double sum_row(const std::vector<double>& x, double) {
   for (double v : x) s += v;
   return s;
 }
-double mean_row(const std::vector<double>& x, double) { return sum_row(x, 0) / static_cast<double>(x.size()); }
+double mean_row(const std::vector<double>& x, double) {
+  return sum_row(x, 0) / static_cast<double>(x.size());
+}
 double max_row(const std::vector<double>& x, double) {
   double m = -infinity;
   for (double v : x) m = std::isnan(v) || std::isnan(m) ? not_a_number : std::max(m, v);
@@ -39,15 +41,19 @@ double logsumexp_row(const std::vector<double>& x, double) {
   for (double v : x) s += std::exp(v - m);
   return m + std::log(s);
 }
-double pick_row(const std::vector<double>& x, double extra) { return x.at(static_cast<std::size_t>(extra)); }
+double pick_row(const std::vector<double>& x, double extra) {
+  return x.at(static_cast<std::size_t>(extra));
+}
 
 template <class R>
 Reduction reduction(double (*row)(const std::vector<double>&, double)) {
   return {R::name, &op_info<R, float>, &op_info<R, double>, row};
 }
 const std::vector<Reduction>& reductions() {
-  static const std::vector<Reduction> all = {reduction<op::Sum>(sum_row),   reduction<op::Mean>(mean_row),
-                                             reduction<op::Max>(max_row),   reduction<op::Min>(min_row),
+  static const std::vector<Reduction> all = {reduction<op::Sum>(sum_row),
+                                             reduction<op::Mean>(mean_row),
+                                             reduction<op::Max>(max_row),
+                                             reduction<op::Min>(min_row),
                                              reduction<op::LogSumExp>(logsumexp_row),
                                              reduction<op::Pick>(pick_row)};
   return all;
@@ -56,13 +62,16 @@ const std::vector<Reduction>& reductions() {
 /// R over the axes (bits from the front), with the second operand that it needs.
 AnyTensor run(const Reduction& r, Dtype compute, const AnyTensor& x, std::uint32_t axes, bool keep,
               const AnyTensor& label = {}) {
-  const auto& pick = [&](const Reduction& which) -> const OpInfo& { return compute == Dtype::f64 ? *which.f64 : *which.f32; };
+  const auto& pick = [&](const Reduction& which) -> const OpInfo& {
+    return compute == Dtype::f64 ? *which.f64 : *which.f32;
+  };
   GroupCall how;
   how.axes = axes, how.keepdims = keep;
   AnyTensor in[2] = {x, label};
   const OpInfo& op = pick(r);
   if (op.arity == 2 && !label.defined()) {
-    const OpInfo& peak = compute == Dtype::f64 ? op_info<op::Peak, double> : op_info<op::Peak, float>;
+    const OpInfo& peak =
+        compute == Dtype::f64 ? op_info<op::Peak, double> : op_info<op::Peak, float>;
     in[1] = kernel::evaluate(*peak.single, in, 1, nullptr, how, compute, Context{});
   }
   if (op.arity == 2 && !keep) how.dropped_leaves = 2;
@@ -70,7 +79,8 @@ AnyTensor run(const Reduction& r, Dtype compute, const AnyTensor& x, std::uint32
 }
 
 /// The rows of x over the axes, in row-major order of what is left.
-std::vector<std::vector<double>> rows_of(const AnyTensor& x, std::uint32_t axes, Extents& rest, bool keep) {
+std::vector<std::vector<double>> rows_of(const AnyTensor& x, std::uint32_t axes, Extents& rest,
+                                         bool keep) {
   const Extents e = x.extents();
   rest = kernel::detail::reduced_extents(e, axes, keep);
   std::vector<std::vector<double>> rows(static_cast<std::size_t>(rest.size()));
@@ -96,13 +106,15 @@ void check(const Reduction& r, Dtype compute, const AnyTensor& x, std::uint32_t 
     want.push_back(r.row(rows[i], labels[i]));
     longest = std::max(longest, rows[i].size());
   }
-  const AnyTensor label = std::string(r.name) == "pick" ? of(Dtype::i64, rest, labels) : AnyTensor{};
+  const AnyTensor label =
+      std::string(r.name) == "pick" ? of(Dtype::i64, rest, labels) : AnyTensor{};
   const AnyTensor y = run(r, compute, x, axes, keep, label);
   CAPTURE(r.name, name_of(compute), to_string(x.extents()), axes, keep);
   REQUIRE(y.extents() == rest);
   // A sum of n numbers below 2 in size, in some order: n units.
   const double unit = compute == Dtype::f64 ? 0x1p-52 : 0x1p-23;
-  REQUIRE(distance(values(y), want) <= 4 * unit * static_cast<double>(longest) / std::sqrt(static_cast<double>(longest)));
+  REQUIRE(distance(values(y), want) <=
+          4 * unit * static_cast<double>(longest) / std::sqrt(static_cast<double>(longest)));
 }
 
 }  // namespace
@@ -110,7 +122,8 @@ void check(const Reduction& r, Dtype compute, const AnyTensor& x, std::uint32_t 
 TEST_CASE("a reduction over any axes, kept or dropped, is a loop over them") {
   const Dtype compute = GENERATE(Dtype::f32, Dtype::f64);
   for (const Reduction& r : reductions())
-    for (const Extents& e : {extents({6}), extents({3, 5}), extents({4, 1, 3}), extents({2, 3, 4, 5}), extents({2, 1, 3, 1, 2, 1, 2, 2})})
+    for (const Extents& e : {extents({6}), extents({3, 5}), extents({4, 1, 3}),
+                             extents({2, 3, 4, 5}), extents({2, 1, 3, 1, 2, 1, 2, 2})})
       for (std::uint32_t axes = 1; axes < 1u << e.rank; axes += e.rank == 8 ? 7 : 1)
         for (bool keep : {false, true}) {
           const AnyTensor x = spread(compute, e, axes);
@@ -135,19 +148,23 @@ TEST_CASE("NaN and infinities in a row come out as the formula says") {
   for (const Reduction& r : reductions())
     for (double special : {not_a_number, infinity, -infinity})
       for (Index place : {0, 7, 16, 18}) {
-        const AnyTensor x = made(Dtype::f32, extents({2, 19}), [&](Index i) { return i == place ? special : 0.25 * static_cast<double>(i % 5); });
+        const AnyTensor x = made(Dtype::f32, extents({2, 19}), [&](Index i) {
+          return i == place ? special : 0.25 * static_cast<double>(i % 5);
+        });
         check(r, Dtype::f32, x, 2, false);
       }
   for (const Reduction& r : reductions())
     for (double all : {infinity, -infinity})
-      check(r, Dtype::f32, made(Dtype::f32, extents({2, 19}), [&](Index) { return all; }), 2, false);
+      check(r, Dtype::f32, made(Dtype::f32, extents({2, 19}), [&](Index) { return all; }), 2,
+            false);
 }
 
 TEST_CASE("pick names the label that is out of range") {
   const AnyTensor x = spread(Dtype::f32, extents({3, 4}), 1);
   for (double bad : {4.0, -1.0})
-    CHECK_THROWS_WITH(run(reductions()[5], Dtype::f32, x, 2, false, of(Dtype::i64, extents({3}), {0, bad, 1})),
-                      ContainsSubstring("position 1 is out of range for 4 classes"));
+    CHECK_THROWS_WITH(
+        run(reductions()[5], Dtype::f32, x, 2, false, of(Dtype::i64, extents({3}), {0, bad, 1})),
+        ContainsSubstring("position 1 is out of range for 4 classes"));
 }
 
 TEST_CASE("the total of all rows is what their results add up to") {
@@ -165,14 +182,17 @@ TEST_CASE("the total of all rows is what their results add up to") {
   CHECK(std::fabs(mean(max(x, axis<-1>)).item() - rows(max(x, axis<-1>)) / 3) <= unit);
   CHECK(std::fabs(sum(mean(x, axis<-1>)).item() - rows(mean(x, axis<-1>))) <= unit);
   CHECK(std::fabs(sum(square(mean(x, axis<-1>))).item() - rows(square(mean(x, axis<-1>)))) <= unit);
-  CHECK(std::fabs(sum(square(x)).item() - rows(square(x))) <= unit * static_cast<double>(n) / 100 + unit);
+  CHECK(std::fabs(sum(square(x)).item() - rows(square(x))) <=
+        unit * static_cast<double>(n) / 100 + unit);
 }
 
 TEST_CASE("sums of integers and counts are exact in 64 bits") {
-  const auto big = Tensor<std::int64_t, Shape<3>>(made(Dtype::i64, extents({3}), [](Index i) { return i == 1 ? 1.0 : 0x1p60; }));
+  const auto big = Tensor<std::int64_t, Shape<3>>(
+      made(Dtype::i64, extents({3}), [](Index i) { return i == 1 ? 1.0 : 0x1p60; }));
   CHECK(sum(big).item() == (std::int64_t{1} << 61) + 1);
-  CHECK(values(sum(Tensor<std::uint8_t, Shape<2, 300>>(made(Dtype::u8, extents({2, 300}), [](Index) { return 255; })), axis<-1>)) ==
-        std::vector<double>{76500, 76500});
+  CHECK(values(sum(Tensor<std::uint8_t, Shape<2, 300>>(
+                       made(Dtype::u8, extents({2, 300}), [](Index) { return 255; })),
+                   axis<-1>)) == std::vector<double>{76500, 76500});
   const auto x = spread<float, 4, 9>(2);
   int positive = 0;
   for (double v : values(x)) positive += v > 0;
@@ -207,7 +227,8 @@ TEST_CASE("the bits of a result do not depend on the number of threads") {
   }
 }
 
-TEST_CASE("an operand that only steps and comparisons read has gradient zero, whatever its memory held") {
+TEST_CASE(
+    "an operand that only steps and comparisons read has gradient zero, whatever its memory held") {
   for (int i = 0; i < 3; ++i) {
     const auto x = spread<float, 3, 40>(1);
     const auto a = spread<float, 3, 40>(2);

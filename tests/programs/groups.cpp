@@ -20,8 +20,8 @@ TEST_CASE("matmul(x, W) + matmul(h, U) + b: two products, two groups, right") {
   };
   check_statement(f, x, h, W, U, b);
   const auto n = groups(f, x, h, W, U, b);
-  CHECK(n.forward == 1);    // the second product with all that follows; the first is a product alone
-  CHECK(n.products == 6);   // two forward, four backward
+  CHECK(n.forward == 1);   // the second product with all that follows; the first is a product alone
+  CHECK(n.products == 6);  // two forward, four backward
   CHECK(n.backward == 1);
   CHECK(n.single == 0);
 }

@@ -16,6 +16,12 @@ struct Line {
 struct Two {
   Line first, second;
 };
+struct Tied {
+  Tensor<double, Shape<4, 4>> weight;
+};
+struct Pair {
+  Tensor<double, Shape<4, 4>> a, b;
+};
 Line line(unsigned seed) { return {spread<double, 4, 3>(seed), spread<double, 3>(seed + 1)}; }
 }  // namespace
 
@@ -44,7 +50,8 @@ TEST_CASE("a model with one tensor in two members is refused, naming both") {
   const auto x = spread<double, 5, 4>(7);
   Tape tape;
   Tensor loss = sum(net.first(x) + net.second(x));
-  CHECK_THROWS_WITH(tape.gradient(loss, net), ContainsSubstring("first.weight") && ContainsSubstring("second.weight"));
+  CHECK_THROWS_WITH(tape.gradient(loss, net),
+                    ContainsSubstring("first.weight") && ContainsSubstring("second.weight"));
 }
 
 TEST_CASE("a copy made while the original is written, and what the tape kept, do not change") {
@@ -88,22 +95,18 @@ TEST_CASE("gradients of two passes add up to the gradient of both") {
 }
 
 TEST_CASE("one member used twice gets the sum of both gradients") {
-  struct Tied {
-    Tensor<double, Shape<4, 4>> weight;
-  };
   const Tied net{spread<double, 4, 4>(1)};
   const auto x = spread<double, 3, 4>(2);
   const auto v = spread<double, 4, 4>(1);
-  auto f = [&](const auto& a, const auto& b) { return sum(matmul(tanh(matmul(x, a)), transpose(b))); };
+  auto f = [&](const auto& a, const auto& b) {
+    return sum(matmul(tanh(matmul(x, a)), transpose(b)));
+  };
   Tape tape;
   Tensor loss = f(net.weight, net.weight);
   const Tied g = tape.gradient(loss, net);
   const auto other = net.weight.clone();
   Tape apart;
   Tensor same = f(v, other);
-  struct Pair {
-    Tensor<double, Shape<4, 4>> a, b;
-  };
   const Pair p = apart.gradient(same, Pair{v, other});
   CHECK(distance(values(g.weight), values(p.a + p.b)) <= 1e-13);
 }

@@ -19,7 +19,8 @@ std::vector<AnyTensor> value_and_gradients(const F& f, const Xs&... x) {
   if constexpr (detail::is_expression<decltype(y)>) out[0] = y.value();
   else out[0] = y.any();
   const AnyTensor seed = spread(compute_dtype(out[0].dtype()), out[0].extents(), 77, 0.5, 1.5);
-  tape.gradient(out[0], std::span<const AnyTensor>(wrt, sizeof...(Xs)), std::span<AnyTensor>(out).subspan(1), seed);
+  tape.gradient(out[0], std::span<const AnyTensor>(wrt, sizeof...(Xs)),
+                std::span<AnyTensor>(out).subspan(1), seed);
   return out;
 }
 /// The largest difference between fused and one by one, in units of the bound for the dtypes.
@@ -32,7 +33,8 @@ double fused_against_single(double bound, const F& f, const Xs&... x) {
     single = value_and_gradients(f, x...);
   }
   double worst = 0;
-  for (std::size_t i = 0; i < fused.size(); ++i) worst = std::max(worst, distance(fused[i], single[i]));
+  for (std::size_t i = 0; i < fused.size(); ++i)
+    worst = std::max(worst, distance(fused[i], single[i]));
   return worst / bound;
 }
 /// All three laws for f64 arguments.
@@ -48,8 +50,8 @@ kernel::Counters counted(const F& f) {
   const kernel::Counters before = kernel::counters();
   f();
   const kernel::Counters after = kernel::counters();
-  return {after.forward - before.forward, after.backward - before.backward, after.products - before.products,
-          after.single - before.single};
+  return {after.forward - before.forward, after.backward - before.backward,
+          after.products - before.products, after.single - before.single};
 }
 
 }  // namespace tests

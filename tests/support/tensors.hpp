@@ -35,9 +35,11 @@ inline AnyTensor of(Dtype dtype, const Extents& e, const std::vector<double>& v)
 }
 
 /// Numbers in (low, high) that look random and do not change: a Weyl sequence hashed by `seed`.
-inline AnyTensor spread(Dtype dtype, const Extents& e, unsigned seed, double low = -2, double high = 2) {
+inline AnyTensor spread(Dtype dtype, const Extents& e, unsigned seed, double low = -2,
+                        double high = 2) {
   return made(dtype, e, [=](Index i) {
-    std::uint64_t x = (static_cast<std::uint64_t>(i) + 1) * 0x9e3779b97f4a7c15u + seed * 0xd1b54a32d192ed03u;
+    std::uint64_t x =
+        (static_cast<std::uint64_t>(i) + 1) * 0x9e3779b97f4a7c15u + seed * 0xd1b54a32d192ed03u;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     x ^= x >> 31;
@@ -46,7 +48,8 @@ inline AnyTensor spread(Dtype dtype, const Extents& e, unsigned seed, double low
 }
 /// The same, typed; extents for what the Shape leaves open.
 template <class T, class S>
-Tensor<T, S> spread(unsigned seed, std::initializer_list<Index> list, double low = -2, double high = 2) {
+Tensor<T, S> spread(unsigned seed, std::initializer_list<Index> list, double low = -2,
+                    double high = 2) {
   return Tensor<T, S>(spread(dtype_of<T>, extents(list), seed, low, high));
 }
 template <class T, Index... E>
@@ -85,7 +88,8 @@ inline double distance(const AnyTensor& a, const AnyTensor& b) {
 inline bool same_bits(const AnyTensor& a, const AnyTensor& b) {
   if (!(a.extents() == b.extents()) || a.dtype() != b.dtype()) return false;
   const AnyTensor x = a.to_contiguous(), y = b.to_contiguous();
-  return std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.size()) * size_of(x.dtype())) == 0;
+  return std::memcmp(x.raw(), y.raw(), static_cast<std::size_t>(x.size()) * size_of(x.dtype())) ==
+         0;
 }
 
 /// While it lives, groups run operation by operation.
@@ -127,8 +131,8 @@ inline AnyTensor strided(const AnyTensor& x) {
       at += rest % e.extent[i] * strides[i];
       rest /= e.extent[i];
     }
-    std::memcpy(static_cast<char*>(big.raw_writable()) + at * bytes, static_cast<const char*>(from.raw()) + k * bytes,
-                static_cast<std::size_t>(bytes));
+    std::memcpy(static_cast<char*>(big.raw_writable()) + at * bytes,
+                static_cast<const char*>(from.raw()) + k * bytes, static_cast<std::size_t>(bytes));
   }
   return big.view(e, strides, offset);
 }

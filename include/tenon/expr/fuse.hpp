@@ -91,7 +91,7 @@ template <class F, class... Xs>
 struct Fusion {
   static constexpr Traced traced =
       trace_function<F, Xs...>(std::make_integer_sequence<int, static_cast<int>(sizeof...(Xs))>{});
-  static constexpr const Graph& graph = traced.graph;
+  static constexpr Graph graph = traced.graph;
   template <int Number>
   using Named = OpAt<Number>;
   static constexpr bool check() {
@@ -128,6 +128,34 @@ struct Fusion {
   static constexpr CallFacts facts{graph.axes, graph.total, 0, list.keepdims, list.dropped_leaves};
 };
 
+/// The part of a graph that a call needs at run time.
+template <int Literals, int Agreements, int Leaves, int Scalars>
+struct FuseData {
+  double literal[Literals + 1] = {};
+  Agree agree[Agreements + 1] = {};
+  int leaf_argument[Leaves + 1] = {}, scalar_argument[Scalars + 1] = {};
+};
+struct FuseCall {
+  const double* literal;
+  const Agree* agree;
+  const int *leaf_argument, *scalar_argument;
+  int agreements, leaves, scalars;
+};
+template <class Fu>
+struct FuseConstants {
+  static constexpr auto data = [] {
+    FuseData<Fu::graph.literals, Fu::graph.agreements, Fu::list.leaves, Fu::list.scalars> d;
+    for (int i = 0; i < Fu::graph.literals; ++i) d.literal[i] = Fu::graph.literal[i];
+    for (int i = 0; i < Fu::graph.agreements; ++i) d.agree[i] = Fu::graph.agree[i];
+    for (int i = 0; i < Fu::list.leaves; ++i) d.leaf_argument[i] = Fu::list.leaf_argument[i];
+    for (int i = 0; i < Fu::list.scalars; ++i) d.scalar_argument[i] = Fu::list.scalar_argument[i];
+    return d;
+  }();
+  static constexpr FuseCall call{data.literal,           data.agree,       data.leaf_argument,
+                                 data.scalar_argument,   Fu::graph.agreements, Fu::list.leaves,
+                                 Fu::list.scalars};
+};
+
 [[noreturn]] TENON_COLD inline void fail_agreement(const char* name, int axis, Index left, Index right) {
   fail(Error::shape, std::string(name) + ": operands do not broadcast on axis " + std::to_string(axis) + " (" +
                          std::to_string(left) + " vs " + std::to_string(right) + ")");
@@ -137,6 +165,22 @@ inline Index resolve(Index e, const AnyTensor* argument) {
   if (e >= 0) return e;
   const Index k = -2 - e;
   return argument[k / max_rank].get()->extents[k % max_rank];
+}
+
+/// Checks what run time must, and puts arguments and literals in the order of the group.
+inline void prepare_call(const FuseCall& c, const AnyTensor* argument, const double* number, AnyTensor* leaf,
+                         double* scalar) {
+  for (int i = 0; i < c.leaves; ++i) argument[c.leaf_argument[i]].record("fuse");
+  for (int i = 0; i < c.agreements; ++i) {
+    const Index l = resolve(c.agree[i].left, argument), r = resolve(c.agree[i].right, argument);
+    if (l != r) [[unlikely]]
+      fail_agreement("fuse", c.agree[i].axis, l, r);
+  }
+  for (int i = 0; i < c.leaves; ++i) leaf[i] = argument[c.leaf_argument[i]];
+  for (int i = 0; i < c.scalars; ++i) {
+    const int from = c.scalar_argument[i];
+    scalar[i] = from < 0 ? c.literal[-1 - from] : number[from];
+  }
 }
 
 template <class X>
@@ -187,21 +231,10 @@ auto fuse(F, Xs&&... x) {
     if constexpr (Number<decltype(v)>) return static_cast<double>(v);
     else return 0.0;
   }(x)...};
-  constexpr const expr::Graph& g = Fu::graph;
-  for (int i = 0; i < count; ++i)
-    if constexpr (((!Number<Xs>)&&...)) argument[i].record("fuse");
-  for (int i = 0; i < g.agreements; ++i) {
-    const Index l = expr::resolve(g.agree[i].left, argument), r = expr::resolve(g.agree[i].right, argument);
-    if (l != r) [[unlikely]]
-      expr::fail_agreement("fuse", g.agree[i].axis, l, r);
-  }
-  constexpr const expr::FusedList& list = Fu::list;
-  AnyTensor leaf[list.leaves];
-  double scalar[list.scalars + 1];
-  for (int i = 0; i < list.leaves; ++i) leaf[i] = argument[list.leaf_argument[i]];
-  for (int i = 0; i < list.scalars; ++i)
-    scalar[i] = list.scalar_argument[i] < 0 ? g.literal[-1 - list.scalar_argument[i]] : number[list.scalar_argument[i]];
-  return Tensor<T, typename Fu::S>(run_statement(expr::GroupTag<typename Fu::G, C, false>{}, leaf, list.leaves,
+  AnyTensor leaf[Fu::list.leaves];
+  double scalar[Fu::list.scalars + 1];
+  expr::prepare_call(expr::FuseConstants<Fu>::call, argument, number, leaf, scalar);
+  return Tensor<T, typename Fu::S>(run_statement(expr::GroupTag<typename Fu::G, C, false>{}, leaf, Fu::list.leaves,
                                                  scalar, Fu::facts, dtype_of<T>, Context::current()));
 }
 

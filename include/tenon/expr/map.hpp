@@ -62,16 +62,10 @@ inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int cou
   }
   r.extents = all;
 }
-/// Whether parts can fuse: unevaluated, and built in one context; leaves and numbers belong to any.
-inline bool shared_context(ExpressionHead* const* part, int count, Context& context) {
-  bool first = true, fits = true;
-  for (int i = 0; i < count; ++i) {
-    const ExpressionHead& p = *part[i];
-    fits = fits && !p.value && (p.type->is_value || first || p.context == context);
-    if (p.type->is_value) continue;
-    context = p.context, first = false;
-  }
-  return fits;
+/// Whether a part cannot join a statement built now: it holds its value already, or belongs to another context, built
+/// while paused or under another recorder. Leaves and numbers belong to any.
+inline bool late(const ExpressionHead& p) {
+  return p.value || (!p.type->is_value && !(p.context == Context::current()));
 }
 /// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
 inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
@@ -93,7 +87,9 @@ inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* co
                                            const OpInfo& op, const char* name) {
   join_extents(r, part, count, name);
   r.context = Context::current();
-  if (shared_context(part, count, r.context)) [[likely]]
+  bool fits = true;
+  for (int i = 0; i < count; ++i) fits = fits && !late(*part[i]);
+  if (fits) [[likely]]
     return absorb(r, part, count);
   AnyTensor value = operate_now(op, part, count, r.type->element);
   reinterpret_cast<AnyTensor&>(r.value).swap(value);

@@ -28,7 +28,7 @@ template <class Tr, class T, class S, class P>
 Expression<Tr, T, S> rebuilt(P& p, const Extents& e) {
   Expression<Tr, T, S> r;
   ExpressionHead* const part[] = {&p.head()};
-  r.head().context = p.context(), r.head().extents = e;
+  r.head().context = Context::current(), r.head().extents = e;
   absorb(r.head(), part, 1);
   return r;
 }
@@ -72,10 +72,10 @@ auto reduce_part(P&& p) {
     auto leaf = as_leaf(std::move(p));
     return rebuilt<typename Reduced<R, decltype(leaf), FromEnd, Keep>::tree, T, S>(leaf, e);
   } else {
-    if (!p.evaluated()) [[likely]]
+    if (!late(p.head())) [[likely]]
       return rebuilt<typename M::tree, T, S>(p, e);
     Expression<typename M::tree, T, S> r;
-    r.head().context = p.context(), r.head().extents = e;
+    r.head().context = Context::current(), r.head().extents = e;
     const ExpressionType& type = *r.head().type;
     r.set_value(reduce_now(type, std::move(p).take(), *type.op[type.words - 1], type.peak, FromEnd, Keep, dtype_of<T>));
     return r;
@@ -99,14 +99,14 @@ auto reduce_total(P&& p) {
     constexpr std::uint8_t total = !mean ? total_sum : rows ? total_mean_rows : total_mean_all;
     if constexpr (rows) {
       using W = typename WithTotal<Tr, total>::type;
-      if (!p.evaluated()) [[likely]]
+      if (!late(p.head())) [[likely]]
         return rebuilt<W, T, Shape<>>(p, Extents{});
       Expression<W, T, Shape<>> r;
       r.set_value(total_now(*r.head().type, std::move(p).take(), mean, dtype_of<T>));
       return r;
     } else if constexpr (Reduced<op::Sum, Q, 1, false>::fuses) {
       using W = typename WithTotal<Inner, total>::type;
-      if (!p.evaluated()) [[likely]]
+      if (!late(p.head())) [[likely]]
         return rebuilt<W, T, Shape<>>(p, Extents{});
       Expression<W, T, Shape<>> r;
       r.set_value(total_now(*r.head().type, std::move(p).take(), mean, dtype_of<T>));

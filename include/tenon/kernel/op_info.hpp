@@ -183,12 +183,14 @@ struct InfoOf {
 
 template <class T>
 struct Basics {
-  static constexpr BasicOps table = {&OpOf<op::Add, T>::info, &OpOf<op::Multiply, T>::info,
-                                     &OpOf<op::Sum, T>::info};
+  static const BasicOps table;  // defined outside: nvcc would need its value to form its address
 };
+template <class T>
+const BasicOps Basics<T>::table = {&OpOf<op::Add, T>::info, &OpOf<op::Multiply, T>::info,
+                                   &OpOf<op::Sum, T>::info};
 
 template <class Op, class T>
-constexpr OpInfo OpOf<Op, T>::info = {
+const OpInfo OpOf<Op, T>::info = {
     Op::name,
     Op::arity,
     !requires { Op::differentiable; },

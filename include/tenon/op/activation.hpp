@@ -17,11 +17,11 @@ struct Tanh {
   static constexpr double ulp = 5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return tanh(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * (V(1) - y * y);
   }
 };
@@ -38,11 +38,11 @@ struct Sigmoid {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return V(1) / (V(1) + exp(-x));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * y * (V(1) - y);
   }
 };
@@ -60,11 +60,11 @@ struct Relu {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x < V(0), V(0), x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return select(y > V(0), dy, V(0));
   }
 };
@@ -83,11 +83,11 @@ struct Gelu {
   static constexpr double absolute = 1e-6;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return V(0.5) * x * (V(1) + erf(x * V(0.707106781186547524401)));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     V phi = V(0.5) * (V(1) + erf(x * V(0.707106781186547524401)));
     V density = V(0.398942280401432677940) * exp(V(-0.5) * x * x);
     return dy * (phi + x * density);
@@ -108,12 +108,12 @@ struct GeluTanh {
   static constexpr double absolute = 1e-6;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     V u = V(0.797884560802865355880) * x * (V(1) + V(0.044715) * x * x);
     return x / (V(1) + exp(V(-2) * u));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     V u = V(0.797884560802865355880) * x * (V(1) + V(0.044715) * x * x);
     V slope = V(0.797884560802865355880) * (V(1) + V(0.134145) * x * x);
     V e = exp(V(-2) * abs(u)), r = V(1) / (V(1) + e);
@@ -135,11 +135,11 @@ struct Silu {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return x / (V(1) + exp(-x));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     V s = V(1) / (V(1) + exp(-x));
     return dy * s * (V(1) + x * (V(1) - s));
   }
@@ -159,11 +159,11 @@ struct Softplus {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return max(x, V(0)) + log1p(exp(-abs(x)));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / (V(1) + exp(-x));
   }
 };
@@ -180,11 +180,11 @@ struct LogSigmoid {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return min(x, V(0)) - log1p(exp(-abs(x)));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / (V(1) + exp(x));
   }
 };
@@ -201,11 +201,11 @@ struct Erf {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return erf(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy * V(1.128379167095512573896) * exp(-x * x);
   }
 };
@@ -224,11 +224,11 @@ struct Prelu {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x, V slope) {
+  TENON_INLINE static constexpr V forward(V x, V slope) {
     return select(x > V(0), x, slope * x);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V x, V slope, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V x, V slope, V, V dy) {
     return {select(x > V(0), dy, dy * slope), select(x > V(0), V(0), dy * x)};
   }
 };
@@ -246,11 +246,11 @@ struct Elu {
   static constexpr double ulp = 3;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x, V alpha) {
+  TENON_INLINE static constexpr V forward(V x, V alpha) {
     return select(x > V(0), x, alpha * expm1(x));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V x, V alpha, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V x, V alpha, V, V dy) {
     return {select(x > V(0), dy, dy * alpha * exp(x)), select(x > V(0), V(0), dy * expm1(x))};
   }
 };

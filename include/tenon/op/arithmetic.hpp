@@ -17,11 +17,11 @@ struct Negative {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return -x;
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V dy) {
+  TENON_INLINE static constexpr V backward(V, V, V dy) {
     return -dy;
   }
 };
@@ -38,11 +38,11 @@ struct Add {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return a + b;
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V dy) {
     return {dy, dy};
   }
 };
@@ -59,11 +59,11 @@ struct Subtract {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return a - b;
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V dy) {
     return {dy, -dy};
   }
 };
@@ -80,11 +80,11 @@ struct Multiply {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return a * b;
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
     return {dy * b, dy * a};
   }
 };
@@ -101,11 +101,11 @@ struct Divide {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return a / b;
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V b, V y, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V b, V y, V dy) {
     V g = dy / b;
     return {g, -g * y};
   }
@@ -123,11 +123,11 @@ struct Reciprocal {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return V(1) / x;
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return -dy * y * y;
   }
 };
@@ -144,11 +144,11 @@ struct Square {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return x * x;
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy * V(2) * x;
   }
 };
@@ -165,11 +165,11 @@ struct Abs {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return abs(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy * select(x > V(0), V(1), select(x < V(0), V(-1), V(0)));
   }
 };
@@ -186,11 +186,11 @@ struct Sign {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x > V(0), V(1), select(x < V(0), V(-1), V(0)));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -207,11 +207,11 @@ struct Sqrt {
   static constexpr double ulp = 0.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return sqrt(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * V(0.5) / y;
   }
 };
@@ -228,11 +228,11 @@ struct Rsqrt {
   static constexpr double ulp = 1.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return rsqrt(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return V(-0.5) * dy * y * y * y;
   }
 };
@@ -250,11 +250,11 @@ struct Power {
   static constexpr double ulp = 1;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x, V p) {
+  TENON_INLINE static constexpr V forward(V x, V p) {
     return pow(x, p);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V x, V p, V y, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V x, V p, V y, V dy) {
     V dx = select(p == V(0), V(0), dy * p * pow(x, p - V(1)));
     V dp = dy * y * log(x);
     dp = select(x == V(0), select(p >= V(0), V(0), dp), dp);

@@ -17,11 +17,11 @@ struct Maximum {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return max(a, b);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
     V half = V(0.5) * dy;
     return {select(a > b, dy, select(a == b, half, V(0))),
             select(a < b, dy, select(a == b, half, V(0)))};
@@ -40,11 +40,11 @@ struct Minimum {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return min(a, b);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V a, V b, V, V dy) {
     V half = V(0.5) * dy;
     return {select(a < b, dy, select(a == b, half, V(0))),
             select(a > b, dy, select(a == b, half, V(0)))};
@@ -63,11 +63,11 @@ struct Where {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V c, V a, V b) {
+  TENON_INLINE static constexpr V forward(V c, V a, V b) {
     return select(c != V(0), a, b);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 3> backward(V c, V, V, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 3> backward(V c, V, V, V, V dy) {
     return {V(0), select(c != V(0), dy, V(0)), select(c != V(0), V(0), dy)};
   }
 };
@@ -85,11 +85,11 @@ struct Clamp {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x, V low, V high) {
+  TENON_INLINE static constexpr V forward(V x, V low, V high) {
     return min(max(x, low), high);
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 3> backward(V x, V low, V high, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 3> backward(V x, V low, V high, V, V dy) {
     V zero = V(0);
     V inside = select(x >= low, select(x <= high, dy, zero), zero);
     V below = select(x < low, select(low < high, dy, zero), zero);
@@ -110,12 +110,12 @@ struct Lerp {
   static constexpr double absolute = 2e-6;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b, V w) {
+  TENON_INLINE static constexpr V forward(V a, V b, V w) {
     V d = b - a;
     return select(abs(w) < V(0.5), a + w * d, b - d * (V(1) - w));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 3> backward(V a, V b, V w, V, V dy) {
+  TENON_INLINE static constexpr Grads<V, 3> backward(V a, V b, V w, V, V dy) {
     return {dy * (V(1) - w), dy * w, dy * (b - a)};
   }
 };

@@ -17,11 +17,11 @@ struct Equal {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a == b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -38,11 +38,11 @@ struct NotEqual {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a != b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -59,11 +59,11 @@ struct Less {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a < b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -80,11 +80,11 @@ struct LessEqual {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a <= b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -101,11 +101,11 @@ struct Greater {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a > b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -122,11 +122,11 @@ struct GreaterEqual {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a >= b, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -143,11 +143,11 @@ struct LogicalAnd {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a != V(0), select(b != V(0), V(1), V(0)), V(0));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -164,11 +164,11 @@ struct LogicalOr {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a != V(0), V(1), select(b != V(0), V(1), V(0)));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -185,11 +185,11 @@ struct LogicalXor {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     return select(a != V(0), select(b != V(0), V(0), V(1)), select(b != V(0), V(1), V(0)));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V, V, V, V) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V, V, V, V) {
     return {V(0), V(0)};
   }
 };
@@ -206,11 +206,11 @@ struct LogicalNot {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x == V(0), V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -227,11 +227,11 @@ struct IsNan {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x != x, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -248,11 +248,11 @@ struct IsInf {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x - x == x - x, V(0), select(x == x, V(1), V(0)));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -269,11 +269,11 @@ struct IsFinite {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return select(x - x == x - x, V(1), V(0));
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };

@@ -17,11 +17,11 @@ struct Exp {
   static constexpr double ulp = 1.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return exp(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * y;
   }
 };
@@ -38,11 +38,11 @@ struct Exp2 {
   static constexpr double ulp = 1.5;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return exp2(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * y * V(0.693147180559945309417);
   }
 };
@@ -59,11 +59,11 @@ struct Expm1 {
   static constexpr double ulp = 2;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return expm1(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V y, V dy) {
+  TENON_INLINE static constexpr V backward(V, V y, V dy) {
     return dy * (y + V(1));
   }
 };
@@ -80,11 +80,11 @@ struct Log {
   static constexpr double ulp = 1;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return log(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / x;
   }
 };
@@ -101,11 +101,11 @@ struct Log2 {
   static constexpr double ulp = 2;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return log2(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / (x * V(0.693147180559945309417));
   }
 };
@@ -122,11 +122,11 @@ struct Log10 {
   static constexpr double ulp = 2;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return log10(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / (x * V(2.302585092994045684018));
   }
 };
@@ -143,11 +143,11 @@ struct Log1p {
   static constexpr double ulp = 1;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return log1p(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy / (V(1) + x);
   }
 };
@@ -165,13 +165,13 @@ struct LogAddExp {
   static constexpr double absolute = 1e-6;
 
   template <class V>
-  TENON_FN static constexpr V forward(V a, V b) {
+  TENON_INLINE static constexpr V forward(V a, V b) {
     V high = max(a, b);
     V gap = select(a == b, V(0), abs(a - b));
     return high + log1p(exp(-gap));
   }
   template <class V>
-  TENON_FN static constexpr Grads<V, 2> backward(V a, V b, V y, V dy) {
+  TENON_INLINE static constexpr Grads<V, 2> backward(V a, V b, V y, V dy) {
     return {dy * exp(a - y), dy * exp(b - y)};
   }
 };

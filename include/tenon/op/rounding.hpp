@@ -17,11 +17,11 @@ struct Floor {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return floor(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -38,11 +38,11 @@ struct Ceil {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return ceil(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -59,11 +59,11 @@ struct Round {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return round(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };
@@ -80,11 +80,11 @@ struct Trunc {
   static constexpr double ulp = 0;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return trunc(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V, V, V) {
+  TENON_INLINE static constexpr V backward(V, V, V) {
     return V(0);
   }
 };

@@ -17,11 +17,11 @@ struct Sin {
   static constexpr double ulp = 2;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return sin(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return dy * cos(x);
   }
 };
@@ -38,11 +38,11 @@ struct Cos {
   static constexpr double ulp = 2;
 
   template <class V>
-  TENON_FN static constexpr V forward(V x) {
+  TENON_INLINE static constexpr V forward(V x) {
     return cos(x);
   }
   template <class V>
-  TENON_FN static constexpr V backward(V x, V, V dy) {
+  TENON_INLINE static constexpr V backward(V x, V, V dy) {
     return -dy * sin(x);
   }
 };

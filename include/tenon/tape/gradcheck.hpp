@@ -59,12 +59,15 @@ inline AnyTensor check_loss(const GradientCheck& c, const AnyTensor* x, bool sec
   }
   return total;
 }
-[[noreturn]] TENON_COLD inline void fail_gradcheck(bool second, int argument, Index element, const Extents& e,
-                                                   double got, double difference) {
+[[noreturn]] TENON_COLD inline void fail_gradcheck(bool second, int argument, Index element,
+                                                   const Extents& e, double got,
+                                                   double difference) {
   Extents place = e;
-  for (int i = e.rank - 1; i >= 0; --i) place.extent[i] = element % e.extent[i], element /= e.extent[i];
-  fail(Error::value, std::string("gradcheck: the ") + (second ? "second" : "first") + " derivative by argument " +
-                         std::to_string(argument) + " at " + to_string(place) + " is " + std::to_string(got) +
+  for (int i = e.rank - 1; i >= 0; --i)
+    place.extent[i] = element % e.extent[i], element /= e.extent[i];
+  fail(Error::value, std::string("gradcheck: the ") + (second ? "second" : "first") +
+                         " derivative by argument " + std::to_string(argument) + " at " +
+                         to_string(place) + " is " + std::to_string(got) +
                          ", by central differences " + std::to_string(difference));
 }
 
@@ -72,8 +75,8 @@ inline double check_gradients(const GradientCheck& c, bool second) {
   AnyTensor own[max_leaves], g[max_leaves];
   for (int k = 0; k < c.count; ++k) {
     if (c.x[k].dtype() != Dtype::f64)
-      fail(Error::dtype, "gradcheck: argument " + std::to_string(k) + " holds " + name_of(c.x[k].dtype()) +
-                             "; central differences need f64");
+      fail(Error::dtype, "gradcheck: argument " + std::to_string(k) + " holds " +
+                             name_of(c.x[k].dtype()) + "; central differences need f64");
     own[k] = c.x[k].to_contiguous().clone();
   }
   {
@@ -105,7 +108,8 @@ inline double check_gradients(const GradientCheck& c, bool second) {
 
 template <class F, class... Xs>
 double gradcheck_erased(bool second, double tolerance, const F& f, const Xs&... x) {
-  static_assert(sizeof...(Xs) > 0 && sizeof...(Xs) <= max_leaves, "tenon: gradcheck: 1 to 24 arguments");
+  static_assert(sizeof...(Xs) > 0 && sizeof...(Xs) <= max_leaves,
+                "tenon: gradcheck: 1 to 24 arguments");
   const AnyTensor values[] = {static_cast<const AnyTensor&>(x)...};
   auto call = [](const void* function, const AnyTensor* in) -> AnyTensor {
     const F& g = *static_cast<const F*>(function);

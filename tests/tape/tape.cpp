@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tape's rules: what is recorded, what gradient gives and ends, what it refuses.
+#include <tenon/tape/tape.hpp>
+
+#include "support/statements.hpp"
+
+using namespace tests;
+
+TEST_CASE(
+    "gradient ends the tape: recording and training mode are over, a second gradient is refused") {
+  const auto x = spread<double, 3>(1);
+  Tape tape;
+  CHECK(is_training());
+  Tensor loss = sum(x * x);
+  CHECK(distance(values(tape.gradient(loss, x)), values(2 * x)) <= 1e-15);
+  CHECK_FALSE(is_training());
+  CHECK(Context::current().serial == 0);
+  CHECK_THROWS_AS(tape.gradient(loss, x), Error);
+}
+
+TEST_CASE("a tape that is kept gives the same gradient again") {
+  const auto x = spread<double, 3>(1);
+  Tape tape;
+  Tensor loss = sum(x * tanh(x));
+  const auto a = tape.gradient(loss, x, AfterGradient::keep),
+             b = tape.gradient(loss, x, AfterGradient::keep);
+  CHECK(same_bits(a.any(), b.any()));
+  Tensor more = sum(exp(loss * x));
+  CHECK_NOTHROW(tape.gradient(more, x));
+}
+
+TEST_CASE("the gradient of a loss that was not recorded is an error, of an unused parameter zero") {
+  const auto x = spread<double, 3>(1), unused = spread<double, 3>(2);
+  Tensor before = sum(x * x);
+  Tape tape;
+  CHECK_THROWS_WITH(tape.gradient(before, x, AfterGradient::keep),
+                    ContainsSubstring("was not recorded"));
+  Tensor many = x * x;
+  CHECK_THROWS_WITH(tape.gradient(many, x, AfterGradient::keep),
+                    ContainsSubstring("more than one element"));
+  Tensor loss = sum(many);
+  CHECK(values(tape.gradient(loss, unused)) == std::vector<double>(3, 0));
+}
+
+TEST_CASE(
+    "stop_gradient passes the value and no gradient, and gradcheck finds such a gradient wrong") {
+  const auto x = spread<double, 3>(1);
+  const auto f = [](const auto& x) { return x * stop_gradient(x); };
+  Tape tape;
+  Tensor loss = sum(f(x));
+  CHECK(values(tape.gradient(loss, x)) == values(x));
+  CHECK_THROWS_WITH(gradcheck(f, x),
+                    ContainsSubstring("gradcheck: the first derivative by argument 0 at [0]"));
+}
+
+TEST_CASE("value_and_grad leaves the caller's tensors alone") {
+  const auto x = spread<double, 3>(1), y = spread<double, 3>(2);
+  const auto id = x.id();
+  const auto [value, g] =
+      value_and_grad([](const auto& x, const auto& y) { return sum(x * y); })(x, y);
+  CHECK(x.id() == id);
+  CHECK(std::fabs(value.item() - sum(x * y).item()) <= 1e-15);
+  CHECK(values(g) == values(y));
+}
+
+TEST_CASE("an inner tape passes what it sees to the outer one, in either order of ending") {
+  const auto x = spread<double, 3>(1);
+  Tape outer;
+  Tensor<double, Shape<3>> g;
+  {
+    Tape inner;
+    Tensor loss = sum(x * x * x);
+    g = inner.gradient(loss, x);
+  }
+  Tensor second = sum(g);
+  CHECK(distance(values(outer.gradient(second, x)), values(6 * x)) <= 1e-14);
+}
+
+TEST_CASE("gradients have the parameter's dtype") {
+  const auto x = spread<bf16, 5>(1);
+  Tape tape;
+  Tensor loss = sum(x * 2);
+  const auto g = tape.gradient(loss, x);
+  CHECK(g.any().dtype() == Dtype::bf16);
+  CHECK(values(g) == std::vector<double>(5, 2));
+}
+
+TEST_CASE("a sink hears of every gradient once, when it is final") {
+  struct Sink final : GradientSink {
+    std::vector<int> heard;
+    void final(int index, const AnyTensor&) override { heard.push_back(index); }
+  } sink;
+  const auto x = spread<double, 3>(1), y = spread<double, 3>(2), unused = spread<double, 3>(3);
+  Tape tape;
+  Tensor h = x * y;
+  Tensor loss = sum(h * x);
+  AnyTensor wrt[] = {x.any(), y.any(), unused.any()}, g[3];
+  tape.gradient(loss.any(), wrt, g, {}, AfterGradient::end, &sink);
+  std::sort(sink.heard.begin(), sink.heard.end());
+  CHECK(sink.heard == std::vector<int>{0, 1, 2});
+  CHECK(distance(values(g[0]), values(2 * x * y)) <= 1e-15);
+}
