@@ -33,12 +33,14 @@ struct Net {
 };
 
 struct Sample {
-  Tensor<float, Shape<dyn, 784>> x;       // pixels / 255
+  Tensor<float, Shape<dyn, 784>> x;        // pixels / 255
   Tensor<std::int64_t, Shape<dyn>> label;  // 0 .. 9
 };
 
 // Mean cross entropy of a batch, in nats.
-auto loss(const Net& net, const Sample& batch) { return nn::cross_entropy(net(batch.x), batch.label); }
+auto loss(const Net& net, const Sample& batch) {
+  return nn::cross_entropy(net(batch.x), batch.label);
+}
 
 struct Options {
   int epochs = 5, threads = 0;
@@ -81,8 +83,8 @@ void run(const Options& options) {
   if (options.threads > 0) set_num_threads(options.threads);
   const auto start = std::chrono::steady_clock::now();
   const data::ImageSet set = load(options);
-  data::Batches batches(first_rows(set.train_images, options.samples), first_rows(set.train_labels, options.samples),
-                        options.batch, options.seed);
+  data::Batches batches(first_rows(set.train_images, options.samples),
+                        first_rows(set.train_labels, options.samples), options.batch, options.seed);
   const std::int64_t per_epoch = batches.steps_per_epoch(),
                      last = options.steps > 0 ? options.steps : options.epochs * per_epoch;
 
@@ -99,19 +101,22 @@ void run(const Options& options) {
   while (at.step < last) {
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted, ++at.step;
+    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted,
+        ++at.step;
     const std::string name = "epoch " + std::to_string(epoch + 1);
     progress.show(name, step + 1, per_epoch, sum / static_cast<double>(counted));
     if (step + 1 < per_epoch && at.step < last) continue;
     progress.clear();
     test = accuracy(net, set);
-    std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(), sum / static_cast<double>(counted), test);
+    std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(),
+                sum / static_cast<double>(counted), test);
     std::fflush(stdout);
     sum = 0, counted = 0;
   }
   if (counted == 0 && test == 0) test = accuracy(net, set);
   train::save_checkpoint(options.checkpoint, net, optimizer, at);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));
   std::printf("test accuracy %.4f after %.4g epochs, %.1f s\n", test,
               static_cast<double>(at.step) / static_cast<double>(per_epoch), seconds);
@@ -129,7 +134,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", o.seed, "seed of weights, order and dropout (1)");
   app.add_option("--threads", o.threads, "threads of one operation (all cores)");
   app.add_option("--data", o.data, "folder with the four idx files, plain or .gz");
-  app.add_option("--checkpoint", o.checkpoint, "file written at the end (fashion_mnist.safetensors)");
+  app.add_option("--checkpoint", o.checkpoint,
+                 "file written at the end (fashion_mnist.safetensors)");
   app.add_option("--resume", o.resume, "checkpoint to go on from");
   try {
     app.parse(argc, argv);

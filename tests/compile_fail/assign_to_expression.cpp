@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: write `Tensor h = 
+// expect: write `Tensor h =
 #include <tenon/tenon.hpp>
 
 namespace assign_to_expression {

@@ -4,8 +4,12 @@
 
 namespace broadcast_to_extents {
 #ifdef EXPECT_ERROR
-auto f(const tenon::Tensor<float, tenon::Shape<1, 3>>& x) { return tenon::broadcast_to(x, tenon::Shape<2, 4>{}); }
+auto f(const tenon::Tensor<float, tenon::Shape<1, 3>>& x) {
+  return tenon::broadcast_to(x, tenon::Shape<2, 4>{});
+}
 #else
-auto f(const tenon::Tensor<float, tenon::Shape<1, 3>>& x) { return tenon::broadcast_to(x, tenon::Shape<2, 3>{}); }
+auto f(const tenon::Tensor<float, tenon::Shape<1, 3>>& x) {
+  return tenon::broadcast_to(x, tenon::Shape<2, 3>{});
+}
 #endif
 }  // namespace broadcast_to_extents

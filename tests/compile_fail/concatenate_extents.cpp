@@ -4,11 +4,13 @@
 
 namespace concatenate_extents {
 #ifdef EXPECT_ERROR
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x, const tenon::Tensor<float, tenon::Shape<2, 4>>& y) {
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x,
+       const tenon::Tensor<float, tenon::Shape<2, 4>>& y) {
   return tenon::concatenate(tenon::axis<0>, x, y);
 }
 #else
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x, const tenon::Tensor<float, tenon::Shape<2, 3>>& y) {
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x,
+       const tenon::Tensor<float, tenon::Shape<2, 3>>& y) {
   return tenon::concatenate(tenon::axis<0>, x, y);
 }
 #endif

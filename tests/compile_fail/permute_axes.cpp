@@ -4,8 +4,12 @@
 
 namespace permute_axes {
 #ifdef EXPECT_ERROR
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) { return tenon::permute(x, tenon::axis<0, 0>); }
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) {
+  return tenon::permute(x, tenon::axis<0, 0>);
+}
 #else
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) { return tenon::permute(x, tenon::axis<0, 1>); }
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) {
+  return tenon::permute(x, tenon::axis<0, 1>);
+}
 #endif
 }  // namespace permute_axes

@@ -4,8 +4,12 @@
 
 namespace reshape_counts {
 #ifdef EXPECT_ERROR
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) { return tenon::reshape<tenon::Shape<4>>(x); }
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) {
+  return tenon::reshape<tenon::Shape<4>>(x);
+}
 #else
-auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) { return tenon::reshape<tenon::Shape<6>>(x); }
+auto f(const tenon::Tensor<float, tenon::Shape<2, 3>>& x) {
+  return tenon::reshape<tenon::Shape<6>>(x);
+}
 #endif
 }  // namespace reshape_counts

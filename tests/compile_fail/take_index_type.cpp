@@ -4,11 +4,13 @@
 
 namespace take_index_type {
 #ifdef EXPECT_ERROR
-auto f(const tenon::Tensor<float, tenon::Shape<5, 3>>& x, const tenon::Tensor<float, tenon::Shape<2>>& i) {
+auto f(const tenon::Tensor<float, tenon::Shape<5, 3>>& x,
+       const tenon::Tensor<float, tenon::Shape<2>>& i) {
   return tenon::take(x, i);
 }
 #else
-auto f(const tenon::Tensor<float, tenon::Shape<5, 3>>& x, const tenon::Tensor<int, tenon::Shape<2>>& i) {
+auto f(const tenon::Tensor<float, tenon::Shape<5, 3>>& x,
+       const tenon::Tensor<int, tenon::Shape<2>>& i) {
   return tenon::take(x, i);
 }
 #endif

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The code of the pages on files, data and training, between example-begin and example-end.
+#include <tenon/tenon.hpp>
+
 #include <tenon/data.hpp>
 #include <tenon/io.hpp>
 #include <tenon/train.hpp>

@@ -2,6 +2,7 @@
 // Everything in core/.
 #pragma once
 #include <tenon/core/ambient.hpp>
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
 #include <tenon/core/convert.hpp>
 #include <tenon/core/dtype.hpp>

@@ -2,9 +2,8 @@
 // The state a thread carries around implicitly: who records, whether recording is paused, training mode, the
 // position of the random numbers. One object, reached through one thread-local pointer.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
-
-#include <atomic>
 
 namespace tenon::inline TENON_ISA {
 
@@ -33,8 +32,8 @@ TENON_SHARED inline Ambient*& attached_ambient() {
   thread_local constinit Ambient* a = nullptr;
   return a;
 }
-TENON_SHARED inline std::atomic<std::uint64_t>& next_id() {
-  static constinit std::atomic<std::uint64_t> id{1};
+TENON_SHARED inline Atomic<std::uint64_t>& next_id() {
+  static constinit Atomic<std::uint64_t> id{1};
   return id;
 }
 }  // namespace detail
@@ -64,7 +63,7 @@ namespace detail {
 inline std::uint64_t fresh_id() {
   thread_local constinit std::uint64_t next = 0, end = 0;
   if (next == end) {
-    next = next_id().fetch_add(1024, std::memory_order_relaxed);
+    next = next_id().fetch_add(1024, Order::relaxed);
     end = next + 1024;
   }
   return next++;

@@ -4,8 +4,10 @@
 #include <tenon/core/pack_tables.hpp>
 #include <tenon/core/pack_type.hpp>
 
-#if defined(__SSE2__)
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 // Largest errors found over the whole formats, in units of the last place, float / double:

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
-#if defined(__SSE2__)
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace tenon::inline TENON_ISA::scalar {

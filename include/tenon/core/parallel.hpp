@@ -2,14 +2,13 @@
 // The one place where work is given to threads. Results never depend on how many there are: callers cut work
 // into blocks by constants of their own, and a block is computed by one thread.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
 
-#include <atomic>
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
 #if defined(_OPENMP) && defined(__SANITIZE_THREAD__)
-#include <mutex>
 extern "C" void __tsan_acquire(void*);
 extern "C" void __tsan_release(void*);
 #endif
@@ -17,8 +16,8 @@ extern "C" void __tsan_release(void*);
 namespace tenon::inline TENON_ISA {
 
 namespace detail {
-inline std::atomic<int>& thread_limit() {
-  static std::atomic<int> limit{0};
+inline Atomic<int>& thread_limit() {
+  static Atomic<int> limit{0};
   return limit;
 }
 }  // namespace detail
@@ -30,7 +29,7 @@ inline void set_num_threads(int threads) {
 
 inline int num_threads() {
 #if defined(_OPENMP)
-  int limit = detail::thread_limit().load(std::memory_order_relaxed);
+  int limit = detail::thread_limit().load(Order::relaxed);
   return limit > 0 ? limit : omp_get_max_threads();
 #else
   return 1;
@@ -58,9 +57,9 @@ inline void sanitized_blocks(Index blocks, int threads, void (*run)(const void*,
     const void* context;
   };
   static Region region;
-  static std::mutex turn;
+  static SpinLock turn;
   static int fork_point, join_point;
-  std::lock_guard<std::mutex> lock(turn);
+  Locked<SpinLock> lock(turn);
   region = {blocks, run, context};
   __tsan_release(&fork_point);
 #pragma omp parallel num_threads(threads)

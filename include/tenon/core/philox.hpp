@@ -4,8 +4,10 @@
 #include <tenon/core/config.hpp>
 
 #include <cstdint>
-#if defined(__SSE2__)
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace tenon::inline TENON_ISA {

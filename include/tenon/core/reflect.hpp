@@ -17,9 +17,7 @@ template <class Aggregate>
 struct AnyMember {
   template <class T>
     requires(!std::is_same_v<std::remove_cvref_t<T>, Aggregate>)
-  constexpr operator T() const noexcept {
-    __builtin_unreachable();
-  }
+  constexpr operator T() const noexcept { __builtin_unreachable(); }
 };
 
 template <class A, std::size_t... I>
@@ -42,7 +40,9 @@ constexpr std::size_t initialisers() {
 template <class A, std::size_t At, std::size_t N>
 constexpr std::size_t elements_at() {  // how many initialisers the member at this position takes
   if constexpr (N <= 1) return N;
-  else if constexpr (nested<A, At, N>(std::make_index_sequence<At>{}, std::make_index_sequence<N>{})) return N;
+  else if constexpr (nested<A, At, N>(std::make_index_sequence<At>{},
+                                      std::make_index_sequence<N>{}))
+    return N;
   else return elements_at<A, At, N - 1>();
 }
 template <class A, std::size_t At, std::size_t Left>
@@ -120,10 +120,12 @@ constexpr std::string_view member_name() {
       std::size_t begin = end;
       while (begin > 0) {
         const char d = text[begin - 1];
-        if ((d >= 'a' && d <= 'z') || (d >= 'A' && d <= 'Z') || (d >= '0' && d <= '9') || d == '_') --begin;
+        if ((d >= 'a' && d <= 'z') || (d >= 'A' && d <= 'Z') || (d >= '0' && d <= '9') || d == '_')
+          --begin;
         else break;
       }
-      if (begin > 0 && (text[begin - 1] == '.' || text[begin - 1] == ':')) return text.substr(begin, end - begin);
+      if (begin > 0 && (text[begin - 1] == '.' || text[begin - 1] == ':'))
+        return text.substr(begin, end - begin);
       end = begin;
     } else {
       --end;
@@ -144,7 +146,8 @@ constexpr void each_member(A& a, F&& f) {
   auto m = detail::members(a);
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     (f(detail::member_name<Plain, I>(), *std::get<I>(m)), ...);
-  }(std::make_index_sequence<member_count<Plain>>{});
+  }
+  (std::make_index_sequence<member_count<Plain>>{});
 }
 
 }  // namespace tenon

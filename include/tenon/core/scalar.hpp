@@ -83,15 +83,14 @@ TENON_FN T rsqrt(T x) {
 /// x^y of integers, modulo 2^bits. A negative y gives what the exact quotient rounds to towards 0;
 /// 0 to a negative power gives 0.
 template <Number T>
-  requires std::is_integral_v<T>
-TENON_FN T pow(T x, T y) {
-  using U = std::make_unsigned_t<T>;
-  if (y < 0) return x == 1 ? T(1) : x == T(-1) ? (y % 2 != 0 ? T(-1) : T(1)) : T(0);
-  U result = 1, base = static_cast<U>(x);
-  for (U n = static_cast<U>(y); n != 0; n >>= 1, base *= base)
-    if ((n & 1u) != 0) result *= base;
-  return static_cast<T>(result);
-}
+  requires std::is_integral_v<T> TENON_FN T pow(T x, T y) {
+    using U = std::make_unsigned_t<T>;
+    if (y < 0) return x == 1 ? T(1) : x == T(-1) ? (y % 2 != 0 ? T(-1) : T(1)) : T(0);
+    U result = 1, base = static_cast<U>(x);
+    for (U n = static_cast<U>(y); n != 0; n >>= 1, base *= base)
+      if ((n & 1u) != 0) result *= base;
+    return static_cast<T>(result);
+  }
 
 /// |x|; of the smallest integer, itself.
 template <Number T>

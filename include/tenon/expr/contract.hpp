@@ -64,8 +64,8 @@ struct ProductShape {
   }();
   static constexpr bool check_batch() {
     if constexpr (!batch.mismatch.ok())
-      return sizeof(extents_do_not_broadcast<op::Matmul, AxisTag<batch.mismatch.axis>, batch.mismatch.left,
-                                             batch.mismatch.right>) > 0;
+      return sizeof(extents_do_not_broadcast<op::Matmul, AxisTag<batch.mismatch.axis>,
+                                             batch.mismatch.left, batch.mismatch.right>) > 0;
     return true;
   }
   static_assert(check_batch(), "tenon: matmul: batch extents do not broadcast");
@@ -78,11 +78,13 @@ struct ProductShape {
 };
 
 [[noreturn]] TENON_COLD inline void fail_product(const Extents& a, const Extents& b) {
-  fail(Error::shape, "matmul: inner extents differ on axis " + std::to_string(a.rank - 1) + ": " + to_string(a) +
-                         " and " + to_string(b) + " (" + std::to_string(a.extent[a.rank - 1]) + " vs " +
+  fail(Error::shape, "matmul: inner extents differ on axis " + std::to_string(a.rank - 1) + ": " +
+                         to_string(a) + " and " + to_string(b) + " (" +
+                         std::to_string(a.extent[a.rank - 1]) + " vs " +
                          std::to_string(b.extent[b.rank - 2]) + ")");
 }
-inline Extents product_extents(const Extents& a, const Index* known_a, const Extents& b, const Index* known_b) {
+inline Extents product_extents(const Extents& a, const Index* known_a, const Extents& b,
+                               const Index* known_b) {
   if (a.extent[a.rank - 1] != b.extent[b.rank - 2]) [[unlikely]]
     fail_product(a, b);
   Extents x = a, y = b;
@@ -100,7 +102,8 @@ AnyTensor product_operand(X&& x, bool& transposed) {
   transposed = is_transposed<P>;
   if constexpr (is_transposed<P>) return x.original().any();
   else if constexpr (is_tensor<P>) return x.any();
-  else if constexpr (is_expression<P> && !std::is_lvalue_reference_v<X>) return std::forward<X>(x).take();
+  else if constexpr (is_expression<P> && !std::is_lvalue_reference_v<X>)
+    return std::forward<X>(x).take();
   else if constexpr (is_expression<P>) return x.value();
   else return Tensor<element_of<X>, shape_of<X>>(std::forward<X>(x)).any();
 }
@@ -109,12 +112,14 @@ AnyTensor product_operand(X&& x, bool& transposed) {
 
 /// x with its last two axes exchanged. A view; inside a product not even that.   x: [..., m, n]   y: [..., n, m]
 template <class X>
-  requires(detail::is_tensor<std::remove_cvref_t<X>> || detail::is_expression<std::remove_cvref_t<X>>)
+  requires(detail::is_tensor<std::remove_cvref_t<X>> ||
+           detail::is_expression<std::remove_cvref_t<X>>)
 auto transpose(X&& x) {
   using S = shape_of<X>;
   static_assert(S::rank >= 2, "tenon: transpose needs at least two axes");
   using T = element_of<X>;
-  return Transposed<T, detail::ShapeOf<detail::SwappedShape<S>>, S>(Tensor<T, S>(std::forward<X>(x)));
+  return Transposed<T, detail::ShapeOf<detail::SwappedShape<S>>, S>(
+      Tensor<T, S>(std::forward<X>(x)));
 }
 
 /// y = a b, batches broadcast.   a: [..., m, k]   b: [..., k, n]   y: [..., m, n]   f32 or f64
@@ -124,13 +129,16 @@ template <TensorExpr A, TensorExpr B>
 auto matmul(A&& a, B&& b) {
   using SA = shape_of<A>;
   using SB = shape_of<B>;
-  static_assert(SA::rank >= 2 && SB::rank >= 2, "tenon: matmul: both operands need at least two axes");
+  static_assert(SA::rank >= 2 && SB::rank >= 2,
+                "tenon: matmul: both operands need at least two axes");
   using T = element_of<A>;
   using C = compute_t<T>;
   if constexpr (!std::is_same_v<C, compute_t<element_of<B>>>)
-    static_assert(sizeof(dtypes_differ<op::Matmul, T, element_of<B>>) > 0, "tenon: matmul: element types differ");
+    static_assert(sizeof(dtypes_differ<op::Matmul, T, element_of<B>>) > 0,
+                  "tenon: matmul: element types differ");
   if constexpr (!std::is_floating_point_v<C>)
-    static_assert(sizeof(dtype_is_not_supported<op::Matmul, T>) > 0, "tenon: matmul needs f32 or f64");
+    static_assert(sizeof(dtype_is_not_supported<op::Matmul, T>) > 0,
+                  "tenon: matmul needs f32 or f64");
   using S = detail::ShapeOf<detail::ProductShape<SA, SB>>;
   constexpr expr::Facts facts{0, expr::Level::full, true, 0, 0};
   bool ta, tb;

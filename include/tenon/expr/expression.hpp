@@ -60,12 +60,14 @@ inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noex
   if (e.value) e.value->drop();
   release_leaves(e);
 }
-inline __attribute__((noinline)) void move_expression(ExpressionHead& to, ExpressionHead& from) noexcept {
+inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
+                                                      ExpressionHead& from) noexcept {
   const ExpressionType& t = *from.type;
   std::memcpy(static_cast<void*>(&to), static_cast<void*>(&from),
               sizeof(ExpressionHead) + static_cast<std::size_t>(t.handles) * sizeof(AnyTensor) +
                   static_cast<std::size_t>(t.scalars) * sizeof(double));
-  std::memset(static_cast<void*>(from.leaf()), 0, static_cast<std::size_t>(t.handles) * sizeof(AnyTensor));
+  std::memset(static_cast<void*>(from.leaf()), 0,
+              static_cast<std::size_t>(t.handles) * sizeof(AnyTensor));
   from.value = nullptr;
 }
 
@@ -115,9 +117,10 @@ AnyTensor materialise(const E& e) {
                                     L::value.dropped_leaves};
     expr::CallFacts facts = fixed;
     facts.transposed = static_cast<std::uint8_t>(e.head().flags);
-    return run_statement(expr::GroupTag<typename L::group, typename Tr::compute, Tr::facts.product>{},
-                         e.head().leaf(), Tr::handles, e.head().scalar(), facts,
-                         dtype_of<typename E::element>, e.context());
+    return run_statement(
+        expr::GroupTag<typename L::group, typename Tr::compute, Tr::facts.product>{},
+        e.head().leaf(), Tr::handles, e.head().scalar(), facts, dtype_of<typename E::element>,
+        e.context());
   }
 }
 }  // namespace detail
@@ -148,7 +151,8 @@ class Expression {
   template <class X>
   Expression& operator=(X&&) {
     static_assert(sizeof(X) == 0,
-                  "tenon: an expression cannot be assigned to; write `Tensor h = ...` where the variable is made");
+                  "tenon: an expression cannot be assigned to; write `Tensor h = ...` where the "
+                  "variable is made");
     return *this;
   }
 
@@ -173,7 +177,9 @@ class Expression {
     else return S(head_.extents);
   }
   Extents extents() const { return head_.extents; }
-  Index extent(int axis) const { return head_.extents.extent[normalize_axis("extent", axis, rank)]; }
+  Index extent(int axis) const {
+    return head_.extents.extent[normalize_axis("extent", axis, rank)];
+  }
   Context context() const { return head_.context; }
   T item() const { return Tensor<T, S>(value()).item(); }
 
@@ -185,7 +191,8 @@ class Expression {
   AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
 
   mutable detail::ExpressionHead head_{nullptr, Context{}, nullptr, 0, {}};
-  mutable Record* leaf_[Tr::handles + Tr::scalars > 0 ? Tr::handles + Tr::scalars : 1] = {};  // and scalars
+  mutable Record* leaf_[Tr::handles + Tr::scalars > 0 ? Tr::handles + Tr::scalars : 1] =
+      {};  // and scalars
 };
 static_assert(sizeof(double) == sizeof(Record*), "tenon: scalars share the array of handles");
 

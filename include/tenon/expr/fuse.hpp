@@ -96,11 +96,11 @@ struct Fusion {
   using Named = OpAt<Number>;
   static constexpr bool check() {
     if constexpr (graph.fault == Fault::broadcast)
-      return sizeof(extents_do_not_broadcast<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>, graph.fault_left,
-                                             graph.fault_right>) > 0;
+      return sizeof(extents_do_not_broadcast<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>,
+                                             graph.fault_left, graph.fault_right>) > 0;
     else if constexpr (graph.fault == Fault::extents)
-      return sizeof(extents_differ<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>, graph.fault_left,
-                                   graph.fault_right>) > 0;
+      return sizeof(extents_differ<OpAt<graph.fault_op>, AxisTag<graph.fault_axis>,
+                                   graph.fault_left, graph.fault_right>) > 0;
     else if constexpr (graph.fault == Fault::rank)
       return sizeof(ranks_do_not_fit<OpAt<graph.fault_op>, static_cast<int>(graph.fault_left),
                                      static_cast<int>(graph.fault_right)>) > 0;
@@ -115,7 +115,8 @@ struct Fusion {
   }
   static_assert(check(), "tenon: the function passed to fuse breaks a rule");
   static constexpr FusedList list = order(graph, traced.root);
-  static_assert(list.ops > 0 && list.leaves > 0, "tenon: the function passed to fuse computes nothing");
+  static_assert(list.ops > 0 && list.leaves > 0,
+                "tenon: the function passed to fuse computes nothing");
   static_assert(list.leaves <= leaf_limit + 4, "tenon: fuse takes at most 24 tensors");
   template <int... I>
   static auto group(std::integer_sequence<int, I...>)
@@ -151,14 +152,16 @@ struct FuseConstants {
     for (int i = 0; i < Fu::list.scalars; ++i) d.scalar_argument[i] = Fu::list.scalar_argument[i];
     return d;
   }();
-  static constexpr FuseCall call{data.literal,           data.agree,       data.leaf_argument,
-                                 data.scalar_argument,   Fu::graph.agreements, Fu::list.leaves,
+  static constexpr FuseCall call{data.literal,         data.agree,           data.leaf_argument,
+                                 data.scalar_argument, Fu::graph.agreements, Fu::list.leaves,
                                  Fu::list.scalars};
 };
 
-[[noreturn]] TENON_COLD inline void fail_agreement(const char* name, int axis, Index left, Index right) {
-  fail(Error::shape, std::string(name) + ": operands do not broadcast on axis " + std::to_string(axis) + " (" +
-                         std::to_string(left) + " vs " + std::to_string(right) + ")");
+[[noreturn]] TENON_COLD inline void fail_agreement(const char* name, int axis, Index left,
+                                                   Index right) {
+  fail(Error::shape, std::string(name) + ": operands do not broadcast on axis " +
+                         std::to_string(axis) + " (" + std::to_string(left) + " vs " +
+                         std::to_string(right) + ")");
 }
 /// The extent with a name.
 inline Index resolve(Index e, const AnyTensor* argument) {
@@ -168,8 +171,8 @@ inline Index resolve(Index e, const AnyTensor* argument) {
 }
 
 /// Checks what run time must, and puts arguments and literals in the order of the group.
-inline void prepare_call(const FuseCall& c, const AnyTensor* argument, const double* number, AnyTensor* leaf,
-                         double* scalar) {
+inline void prepare_call(const FuseCall& c, const AnyTensor* argument, const double* number,
+                         AnyTensor* leaf, double* scalar) {
   for (int i = 0; i < c.leaves; ++i) argument[c.leaf_argument[i]].record("fuse");
   for (int i = 0; i < c.agreements; ++i) {
     const Index l = resolve(c.agree[i].left, argument), r = resolve(c.agree[i].right, argument);
@@ -203,7 +206,9 @@ struct FuseTypes {
 template <class C, class X>
 constexpr bool computes_in() {
   if constexpr (Number<X>) return true;
-  else if constexpr (!is_floating(dtype_of<element_of<X>>) || std::is_same_v<compute_t<element_of<X>>, C>) return true;
+  else if constexpr (!is_floating(dtype_of<element_of<X>>) ||
+                     std::is_same_v<compute_t<element_of<X>>, C>)
+    return true;
   else return sizeof(dtypes_differ<op::Fuse, C, element_of<X>>) > 0;
 }
 template <class C, class... Xs>
@@ -218,14 +223,15 @@ constexpr bool one_compute_type() {
 /// leaves), numbers. The result is a Tensor.
 /// Errors: those of the operations in f; what is not one group does not compile.
 template <class F, class... Xs>
-  requires((TensorExpr<Xs> || Number<Xs>) && ...)
+  requires((TensorExpr<Xs> || Number<Xs>)&&...)
 auto fuse(F, Xs&&... x) {
   using Fu = expr::Fusion<F, std::remove_cvref_t<Xs>...>;
   using Types = expr::FuseTypes<std::remove_cvref_t<Xs>...>;
   using T = typename Types::element;
   using C = typename Types::compute;
   constexpr int count = static_cast<int>(sizeof...(Xs));
-  static_assert(expr::one_compute_type<C, std::remove_cvref_t<Xs>...>(), "tenon: fuse: element types differ");
+  static_assert(expr::one_compute_type<C, std::remove_cvref_t<Xs>...>(),
+                "tenon: fuse: element types differ");
   AnyTensor argument[count] = {expr::argument_value(std::forward<Xs>(x))...};
   const double number[count] = {[](const auto& v) {
     if constexpr (Number<decltype(v)>) return static_cast<double>(v);
@@ -234,8 +240,9 @@ auto fuse(F, Xs&&... x) {
   AnyTensor leaf[Fu::list.leaves];
   double scalar[Fu::list.scalars + 1];
   expr::prepare_call(expr::FuseConstants<Fu>::call, argument, number, leaf, scalar);
-  return Tensor<T, typename Fu::S>(run_statement(expr::GroupTag<typename Fu::G, C, false>{}, leaf, Fu::list.leaves,
-                                                 scalar, Fu::facts, dtype_of<T>, Context::current()));
+  return Tensor<T, typename Fu::S>(run_statement(expr::GroupTag<typename Fu::G, C, false>{}, leaf,
+                                                 Fu::list.leaves, scalar, Fu::facts, dtype_of<T>,
+                                                 Context::current()));
 }
 
 }  // namespace tenon

@@ -52,10 +52,8 @@ struct OpTraits {
 };
 template <class Op>
 constexpr OpTraits op_traits() {
-  if constexpr (requires { Op::differentiable; })
-    return {Op::arity, Op::differentiable, Op::cheap};
-  else
-    return {Op::arity, !std::is_same_v<Op, op::Peak>, !std::is_same_v<Op, op::LogSumExp>};
+  if constexpr (requires { Op::differentiable; }) return {Op::arity, Op::differentiable, Op::cheap};
+  else return {Op::arity, !std::is_same_v<Op, op::Peak>, !std::is_same_v<Op, op::LogSumExp>};
 }
 
 /// Where an adjoint goes: nowhere, as the first or a further contribution to a node of the same pass, or into
@@ -73,14 +71,15 @@ struct Plan {
   std::uint8_t op[N] = {}, arity[N] = {}, operand[N][3] = {};
   std::uint8_t depth[N] = {}, reduction[N] = {};  // reduction: its number + 1, or 0
   bool row[N] = {}, grad[N] = {}, cheap = true;
-  std::uint8_t forward[N] = {};                // bit p: computed in pass p
-  std::uint8_t backward[N] = {};               // bit p: its adjoint is propagated in pass p
-  Edge edge[max_passes + 1][N][3] = {};        // by pass; for reductions, the pass that they seed
-  std::uint8_t first_pass[N] = {};             // the pass in which backward meets a leaf first
+  std::uint8_t forward[N] = {};          // bit p: computed in pass p
+  std::uint8_t backward[N] = {};         // bit p: its adjoint is propagated in pass p
+  Edge edge[max_passes + 1][N][3] = {};  // by pass; for reductions, the pass that they seed
+  std::uint8_t first_pass[N] = {};       // the pass in which backward meets a leaf first
 
   constexpr int root() const { return N - 1; }
 
-  constexpr void need(int p, int i, bool adjoint) {  // marks i and what it is computed from along the row
+  constexpr void need(int p, int i,
+                      bool adjoint) {  // marks i and what it is computed from along the row
     bool todo[N] = {};
     todo[i] = !row[i];
     for (int k = i; k >= 0; --k) {
@@ -153,9 +152,9 @@ struct Group {
   static constexpr int leaves = Leaves, scalars = Scalars;
   static constexpr int nodes = Leaves + Scalars + static_cast<int>(sizeof...(Words));
   static constexpr Word words[sizeof...(Words) + 1] = {Words..., 0};
-  static constexpr OpTraits traits[sizeof...(Words) + 1] = {op_traits<OpAt<(Words & 255)>>()..., {}};
-  static constexpr Plan<nodes> plan =
-      make_plan<nodes, Leaves, Scalars, RowLeaves>(words, traits);
+  static constexpr OpTraits traits[sizeof...(Words) + 1] = {op_traits<OpAt<(Words & 255)>>()...,
+                                                            {}};
+  static constexpr Plan<nodes> plan = make_plan<nodes, Leaves, Scalars, RowLeaves>(words, traits);
   template <int I>
   using Op = OpAt<plan.op[I]>;
 };

@@ -45,7 +45,8 @@ struct Joint {
 };
 
 constexpr bool same_rows(const PartFacts& a, const PartFacts& b) {
-  if (a.facts.product || b.facts.product || a.facts.axes != b.facts.axes || !(a.rows == b.rows)) return false;
+  if (a.facts.product || b.facts.product || a.facts.axes != b.facts.axes || !(a.rows == b.rows))
+    return false;
   for (int i = 0; i < a.rows.rank; ++i)
     if (a.rows.extent[i] == dyn) return false;
   return (a.facts.level == Level::row_dropped) == (b.facts.level == Level::row_dropped);
@@ -131,7 +132,8 @@ template <class T>
 inline constexpr bool follows = std::is_same_v<T, bool> || std::is_same_v<T, std::uint8_t>;
 template <class A, class B, class... Rest>
 struct CommonCompute<A, B, Rest...> {
-  using type = typename CommonCompute<std::conditional_t<follows<typename A::element>, B, A>, Rest...>::type;
+  using type =
+      typename CommonCompute<std::conditional_t<follows<typename A::element>, B, A>, Rest...>::type;
 };
 
 }  // namespace detail

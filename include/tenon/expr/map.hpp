@@ -50,7 +50,8 @@ struct ElementOf<X, Xs...> {
 AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype);
 
 /// The extents of an element-wise result; what is `dyn` is checked now.
-inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int count, const char* name) {
+inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int count,
+                         const char* name) {
   bool dynamic = !r.type->is_static;
   for (int i = 0; i < count; ++i) dynamic = dynamic || !part[i]->type->is_static;
   if (!dynamic) return;
@@ -83,8 +84,8 @@ inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
   }
 }
 /// Fills r, the expression of an operation on parts; those that cannot fuse are computed at once.
-inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part, int count,
-                                           const OpInfo& op, const char* name) {
+inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part,
+                                           int count, const OpInfo& op, const char* name) {
   join_extents(r, part, count, name);
   r.context = Context::current();
   bool fits = true;
@@ -98,7 +99,8 @@ inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* co
 template <class Op, class C, class... Ps>
 constexpr void check_operands() {
   if constexpr (Op::domain == op::Domain::floating && !std::is_floating_point_v<C>)
-    static_assert(sizeof(dtype_is_not_supported<Op, C>) > 0, "tenon: the operation needs f32 or f64");
+    static_assert(sizeof(dtype_is_not_supported<Op, C>) > 0,
+                  "tenon: the operation needs f32 or f64");
   constexpr bool same[] = {(std::is_same_v<typename Ps::tree::compute, C> ||
                             expr::detail::follows<typename Ps::element>)...};
   constexpr int bad = [&] {
@@ -138,7 +140,8 @@ struct RowsOf<-1, Ps...> {
 template <class P, bool Evaluate, expr::Lie Mark>
 struct PartWords : expr::detail::WordsOf<typename P::tree, Mark> {};
 template <class P, expr::Lie Mark>
-struct PartWords<P, true, Mark> : expr::detail::WordsOf<expr::LeafTree<typename P::compute>, Mark> {};
+struct PartWords<P, true, Mark> : expr::detail::WordsOf<expr::LeafTree<typename P::compute>, Mark> {
+};
 
 template <class J, class Op, class Sequence, class... Ps>
 struct JoinedWords;
@@ -155,12 +158,14 @@ struct Mapped {
   static constexpr int count = static_cast<int>(sizeof...(Ps));
   using shape = typename BroadcastAll<Op, typename Ps::shape_type...>::type;
   using compute = typename expr::detail::CommonCompute<Ps...>::type;
-  using element = std::conditional_t<Op::result == op::Result::boolean, bool, typename ElementOf<Ps...>::type>;
+  using element =
+      std::conditional_t<Op::result == op::Result::boolean, bool, typename ElementOf<Ps...>::type>;
   static constexpr expr::PartFacts facts[] = {expr::detail::facts_of<Ps>()...};
   static constexpr expr::Joint joint = expr::decide(facts, count, known_extents<shape>());
-  using words = typename JoinedWords<Mapped, Op, std::make_integer_sequence<int, count>, Ps...>::type;
-  using tree =
-      typename words::template tree<compute, joint.facts, typename RowsOf<joint.rows_from, Ps...>::type>;
+  using words =
+      typename JoinedWords<Mapped, Op, std::make_integer_sequence<int, count>, Ps...>::type;
+  using tree = typename words::template tree<compute, joint.facts,
+                                             typename RowsOf<joint.rows_from, Ps...>::type>;
   using type = Expression<tree, element, shape>;
 };
 
@@ -172,7 +177,8 @@ decltype(auto) prepared(P& p) {
 template <class Op, class C, class R, class... Ps>
 void join_parts(R& r, Ps&&... p) {
   ExpressionHead* const part[] = {&p.head()...};
-  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}), Op::name);
+  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}),
+       Op::name);
 }
 template <class Op, class M, class R, int... I, class... Ps>
 void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {
@@ -196,7 +202,7 @@ auto combine(Ps&&... p) {
 /// Op element by element, operands broadcast. Errors: extents that do not broadcast (compile time where static,
 /// else Error::shape), element types that differ, an operation that needs floating point.
 template <class Op, class... Xs>
-  requires((TensorExpr<Xs> || Number<Xs>) && ...)
+  requires((TensorExpr<Xs> || Number<Xs>)&&...)
 constexpr auto map(Xs&&... x) {
   if constexpr ((std::is_same_v<std::remove_cvref_t<Xs>, expr::Symbol> || ...)) {
     return expr::map_symbols<Op>(x...);

@@ -18,8 +18,8 @@ struct WithTotal<expr::Tree<C, F, R, W...>, Total> {
 };
 
 /// A reduction that cannot fuse, computed at once (kernel/materialise.hpp).
-AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x, const OpInfo& op, const OpInfo* peak,
-                     unsigned from_end, bool keep, Dtype dtype);
+AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x, const OpInfo& op,
+                     const OpInfo* peak, unsigned from_end, bool keep, Dtype dtype);
 /// The sum of all elements times a factor, computed at once.
 AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean, Dtype dtype);
 
@@ -38,17 +38,19 @@ template <class R, class P, unsigned FromEnd, bool Keep>
 struct Reduced {
   using Old = typename P::tree;
   static constexpr expr::Facts f = Old::facts;
-  static constexpr bool fuses = !f.product && f.level == expr::Level::full && (!f.axes || f.axes == FromEnd) &&
-                                f.depth < 4 && Old::words < expr::word_limit;
+  static constexpr bool fuses = !f.product && f.level == expr::Level::full &&
+                                (!f.axes || f.axes == FromEnd) && f.depth < 4 &&
+                                Old::words < expr::word_limit;
   using tree_in = std::conditional_t<fuses, Old, expr::LeafTree<typename Old::compute>>;
   using rows = ShapeOf<RowExtents<typename P::shape_type, FromEnd>>;
   using shape = ShapeOf<ReducedShape<typename P::shape_type, FromEnd, Keep>>;
-  static constexpr expr::Facts facts = {static_cast<std::uint8_t>(FromEnd),
-                                        Keep ? expr::Level::row_kept : expr::Level::row_dropped, false,
-                                        static_cast<std::uint8_t>(tree_in::facts.depth + 1), 0};
+  static constexpr expr::Facts facts = {
+      static_cast<std::uint8_t>(FromEnd), Keep ? expr::Level::row_kept : expr::Level::row_dropped,
+      false, static_cast<std::uint8_t>(tree_in::facts.depth + 1), 0};
   static constexpr expr::Word op = expr::op_word<R>() | (Keep ? expr::keep_bit : 0);
-  using words = typename expr::detail::Concat<typename expr::detail::WordsOf<tree_in, expr::Lie::along>::type,
-                                              expr::detail::WordList<op>>::type;
+  using words =
+      typename expr::detail::Concat<typename expr::detail::WordsOf<tree_in, expr::Lie::along>::type,
+                                    expr::detail::WordList<op>>::type;
   using tree = typename words::template tree<typename Old::compute, facts, rows>;
 };
 
@@ -77,7 +79,8 @@ auto reduce_part(P&& p) {
     Expression<typename M::tree, T, S> r;
     r.head().context = Context::current(), r.head().extents = e;
     const ExpressionType& type = *r.head().type;
-    r.set_value(reduce_now(type, std::move(p).take(), *type.op[type.words - 1], type.peak, FromEnd, Keep, dtype_of<T>));
+    r.set_value(reduce_now(type, std::move(p).take(), *type.op[type.words - 1], type.peak, FromEnd,
+                           Keep, dtype_of<T>));
     return r;
   }
 }
@@ -138,13 +141,13 @@ constexpr auto reduce(X&& x, AxisTag<Axes...>, auto... keep) {
     using T = element_of<X>;
     constexpr bool floating = is_floating(dtype_of<T>);
     if constexpr (!floating && (std::is_same_v<R, op::Mean> || std::is_same_v<R, op::LogSumExp>))
-      static_assert(sizeof(dtype_is_not_supported<R, T>) > 0, "tenon: the reduction needs a floating-point tensor");
+      static_assert(sizeof(dtype_is_not_supported<R, T>) > 0,
+                    "tenon: the reduction needs a floating-point tensor");
     if constexpr (!floating && !std::is_same_v<T, std::int64_t>)
       return reduce<R>(detail::as_i64(std::forward<X>(x)), AxisTag<Axes...>{}, keep...);
     else if constexpr (additive && all && !kept)
       return detail::reduce_total<R>(detail::part(std::forward<X>(x)));
-    else
-      return detail::reduce_part<R, mask, kept>(detail::part(std::forward<X>(x)));
+    else return detail::reduce_part<R, mask, kept>(detail::part(std::forward<X>(x)));
   }
 }
 
@@ -179,7 +182,8 @@ constexpr expr::Symbol pick(expr::Symbol x, expr::Symbol label) {
   if (x.rank() != label.rank() + 1)
     return expr::Symbol(&g, g.fail(expr::Fault::rank, number, 0, x.rank(), label.rank()));
   const Extents e = g.extents[x.node()], l = g.extents[label.node()];
-  for (int i = 0; i < l.rank; ++i) g.same(number, i, e.extent[i], l.extent[i], expr::Fault::extents);
+  for (int i = 0; i < l.rank; ++i)
+    g.same(number, i, e.extent[i], l.extent[i], expr::Fault::extents);
   return expr::Symbol(&g, g.reduce(number, x.node(), 1, false, label.node()));
 }
 

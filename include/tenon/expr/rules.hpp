@@ -46,8 +46,8 @@ struct BroadcastShape {
   static constexpr Extents extents = result.extents;
   static constexpr bool check() {
     if constexpr (!result.mismatch.ok())
-      return sizeof(extents_do_not_broadcast<Op, AxisTag<result.mismatch.axis>, result.mismatch.left,
-                                             result.mismatch.right>) > 0;
+      return sizeof(extents_do_not_broadcast<Op, AxisTag<result.mismatch.axis>,
+                                             result.mismatch.left, result.mismatch.right>) > 0;
     return true;
   }
   static_assert(check(), "tenon: operands do not broadcast");
@@ -118,8 +118,8 @@ struct RowExtents {
 
 /// The run-time side of broadcasting typed shapes: what is `dyn` in either must be equal unless the other is a
 /// static 1. Returns the extents of the result.
-inline Extents broadcast_checked(const char* name, const Extents& a, const Index* known_a, const Extents& b,
-                                 const Index* known_b) {
+inline Extents broadcast_checked(const char* name, const Extents& a, const Index* known_a,
+                                 const Extents& b, const Index* known_b) {
   Extents out;
   out.rank = a.rank > b.rank ? a.rank : b.rank;
   for (int i = 0; i < out.rank; ++i) {
@@ -127,7 +127,8 @@ inline Extents broadcast_checked(const char* name, const Extents& a, const Index
     const bool one_a = ia < 0 || known_a[ia] == 1, one_b = ib < 0 || known_b[ib] == 1;
     const Index ea = ia < 0 ? 1 : a.extent[ia], eb = ib < 0 ? 1 : b.extent[ib];
     out.extent[i] = one_a ? eb : ea;
-    if (!one_a && !one_b && ea != eb) [[unlikely]] fail_broadcast(name, a, b, {i, ea, eb});
+    if (!one_a && !one_b && ea != eb) [[unlikely]]
+      fail_broadcast(name, a, b, {i, ea, eb});
   }
   return out;
 }

@@ -8,12 +8,12 @@ namespace tenon::inline TENON_ISA::expr {
 /// Why a fused function is not one group, or which rule it breaks; read back at compile time.
 enum class Fault : std::uint8_t {
   none,
-  broadcast,       // axis, left, right
-  axis,            // axis, left = rank
-  cut,             // reductions over different axes or rows
-  rank,            // left, right
-  extents,         // axis, left, right: must be equal, broadcasting does not help
-  size             // too many nodes
+  broadcast,  // axis, left, right
+  axis,       // axis, left = rank
+  cut,        // reductions over different axes or rows
+  rank,       // left, right
+  extents,    // axis, left, right: must be equal, broadcasting does not help
+  size        // too many nodes
 };
 
 /// A dyn extent inside `fuse` has a name, so that equal ones are known to be equal: argument and axis.
@@ -62,7 +62,9 @@ struct Graph {
   }
   constexpr int add_literal(double x) {
     int k = 0;
-    while (k < literals && __builtin_bit_cast(std::uint64_t, literal[k]) != __builtin_bit_cast(std::uint64_t, x)) ++k;
+    while (k < literals &&
+           __builtin_bit_cast(std::uint64_t, literal[k]) != __builtin_bit_cast(std::uint64_t, x))
+      ++k;
     if (k == literals) literal[literals++] = x;
     return add(-2, k, 0, 0, Extents{}, true, false);
   }
@@ -76,7 +78,8 @@ struct Graph {
     while (k < agreements && (agree[k].left != a || agree[k].right != b)) ++k;
     if (k == limit) fail(Fault::size, code);
     else if (k == agreements)
-      agree[agreements++] = {a, b, static_cast<std::uint8_t>(code), static_cast<std::uint8_t>(axis)};
+      agree[agreements++] = {a, b, static_cast<std::uint8_t>(code),
+                             static_cast<std::uint8_t>(axis)};
     return is_dyn(a) ? b : a;
   }
   /// Whether what is computed along whole rows of extents e has the rows of the reductions: extents that are known
@@ -187,7 +190,8 @@ constexpr int node_of(Graph& g, const X& x) {
   if constexpr (std::is_same_v<X, Symbol>) {
     return x.node();
   } else {
-    static_assert(std::is_arithmetic_v<X>, "tenon: inside fuse a tensor must be an argument of the function");
+    static_assert(std::is_arithmetic_v<X>,
+                  "tenon: inside fuse a tensor must be an argument of the function");
     return g.add_literal(static_cast<double>(x));
   }
 }
@@ -221,7 +225,8 @@ constexpr Symbol reduce_symbol(Symbol x) {
   }
   const auto from_end = static_cast<std::uint8_t>(mask);
   int extra = -1;
-  if constexpr (std::is_same_v<R, op::LogSumExp>) extra = g.reduce(reduction_number<op::Peak>, node, from_end, Keep);
+  if constexpr (std::is_same_v<R, op::LogSumExp>)
+    extra = g.reduce(reduction_number<op::Peak>, node, from_end, Keep);
   return Symbol(&g, g.reduce(number, node, from_end, Keep, extra));
 }
 

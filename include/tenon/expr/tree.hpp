@@ -10,9 +10,11 @@ namespace tenon::inline TENON_ISA::expr {
 
 /// Words of a postfix list besides the numbers of operations. Row leaves have one value a row: `row_leaf` with
 /// extent 1 at the reduced axes, `dropped_leaf` without them. A reduction that keeps its axes adds `keep_bit`.
-inline constexpr Word leaf_word = 255, row_leaf_word = 254, dropped_leaf_word = 253, scalar_word = 252,
-                      product_word = 251, keep_bit = 256;
-constexpr bool is_leaf(Word w) { return (w & 255) >= dropped_leaf_word || (w & 255) == product_word; }
+inline constexpr Word leaf_word = 255, row_leaf_word = 254, dropped_leaf_word = 253,
+                      scalar_word = 252, product_word = 251, keep_bit = 256;
+constexpr bool is_leaf(Word w) {
+  return (w & 255) >= dropped_leaf_word || (w & 255) == product_word;
+}
 
 /// Which shape an expression's value has against the rows of its reductions.
 enum class Level : std::uint8_t { full, row_kept, row_dropped, total };
@@ -37,7 +39,8 @@ struct Tree {
   static constexpr int leaves = ((is_leaf(Words) ? 1 : 0) + ... + 0);
   static constexpr int scalars = ((Words == scalar_word ? 1 : 0) + ... + 0);
   static constexpr int handles = leaves + (F.product ? 2 : 0);
-  static constexpr bool is_value = words == 1 && !F.product;  ///< a leaf or a number: nothing to compute
+  static constexpr bool is_value =
+      words == 1 && !F.product;  ///< a leaf or a number: nothing to compute
 };
 
 template <class C>
@@ -107,8 +110,11 @@ constexpr Lowered lower(const Word* postfix, int count) {
 /// The postfix word of an operation: its number and arity.
 template <class Op>
 constexpr Word op_word() {
-  if constexpr (requires { Op::differentiable; }) return static_cast<Word>(op::number<Op> | Op::arity << 16);
-  else return static_cast<Word>(reduction_number<Op> | (std::is_same_v<Op, op::LogSumExp> ? 1 : Op::arity) << 16);
+  if constexpr (requires { Op::differentiable; })
+    return static_cast<Word>(op::number<Op> | Op::arity << 16);
+  else
+    return static_cast<Word>(reduction_number<Op> |
+                             (std::is_same_v<Op, op::LogSumExp> ? 1 : Op::arity) << 16);
 }
 
 namespace detail {

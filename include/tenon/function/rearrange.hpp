@@ -49,7 +49,7 @@ constexpr StatementInfo function_info(const char* name, void (*backward)(Backwar
 }
 
 inline AnyTensor select_view(const AnyTensor& x, const Selection& s) {
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   int rank = 0;
   AnyTensor base = x.get()->generated ? x.to_contiguous() : x;
   for (int i = 0; i < s.rank; ++i)
@@ -182,7 +182,7 @@ inline AnyTensor permute(const AnyTensor& x, std::span<const int> axes) {
                            std::to_string(rank));
   Extents e;
   e.rank = rank;
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   std::uint32_t seen = 0;
   Attributes a;
   AnyTensor base = x.get()->generated ? x.to_contiguous() : x;
@@ -254,7 +254,7 @@ inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
   const int at = normalize_axis("unsqueeze", axis, r.rank + 1);
   Extents e;
   e.rank = r.rank + 1;
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   for (int i = 0, k = 0; i < e.rank; ++i) {
     e.extent[i] = i == at ? 1 : r.extents[k];
     strides[i] = i == at ? 1 : r.strides[k++];
@@ -269,7 +269,7 @@ inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
 inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
   AnyTensor base = x.record("broadcast_to").generated ? x.to_contiguous() : x;
   const Record& r = *base.get();
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   const int extra = e.rank - r.rank;
   if (extra < 0) [[unlikely]]
     fail(Error::shape,

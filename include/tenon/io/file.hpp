@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files: read in ranges whose size the system vouches for, replaced as a whole or not at all.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/error.hpp>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -170,8 +170,8 @@ class AtomicFile {
  private:
   static constexpr std::size_t buffer_limit = std::size_t{1} << 16;
 
-  static std::atomic<unsigned long>& count() {
-    static constinit std::atomic<unsigned long> n{0};
+  static Atomic<unsigned long>& count() {
+    static constinit Atomic<unsigned long> n{0};
     return n;
   }
   static std::string resolved(const std::string& path) {

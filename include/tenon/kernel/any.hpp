@@ -29,24 +29,47 @@ struct Any {
   template <class Op>
   TENON_COLD static Any apply(std::initializer_list<AnyTensor> operands) {
     ++kernel::counters().single;
-    return Any(kernel::evaluate(*op_info<Op, T>.single, operands.begin(), static_cast<int>(operands.size()),
-                                nullptr, GroupCall{}, dtype_of<T>, Context::current()));
+    return Any(kernel::evaluate(*op_info<Op, T>.single, operands.begin(),
+                                static_cast<int>(operands.size()), nullptr, GroupCall{},
+                                dtype_of<T>, Context::current()));
   }
 
   friend Any operator+(const Any& a, const Any& b) { return apply<op::Add>({a.tensor, b.tensor}); }
-  friend Any operator-(const Any& a, const Any& b) { return apply<op::Subtract>({a.tensor, b.tensor}); }
-  friend Any operator*(const Any& a, const Any& b) { return apply<op::Multiply>({a.tensor, b.tensor}); }
-  friend Any operator/(const Any& a, const Any& b) { return apply<op::Divide>({a.tensor, b.tensor}); }
+  friend Any operator-(const Any& a, const Any& b) {
+    return apply<op::Subtract>({a.tensor, b.tensor});
+  }
+  friend Any operator*(const Any& a, const Any& b) {
+    return apply<op::Multiply>({a.tensor, b.tensor});
+  }
+  friend Any operator/(const Any& a, const Any& b) {
+    return apply<op::Divide>({a.tensor, b.tensor});
+  }
   friend Any operator-(const Any& a) { return apply<op::Negative>({a.tensor}); }
-  friend Any operator==(const Any& a, const Any& b) { return apply<op::Equal>({a.tensor, b.tensor}); }
-  friend Any operator!=(const Any& a, const Any& b) { return apply<op::NotEqual>({a.tensor, b.tensor}); }
+  friend Any operator==(const Any& a, const Any& b) {
+    return apply<op::Equal>({a.tensor, b.tensor});
+  }
+  friend Any operator!=(const Any& a, const Any& b) {
+    return apply<op::NotEqual>({a.tensor, b.tensor});
+  }
   friend Any operator<(const Any& a, const Any& b) { return apply<op::Less>({a.tensor, b.tensor}); }
-  friend Any operator<=(const Any& a, const Any& b) { return apply<op::LessEqual>({a.tensor, b.tensor}); }
-  friend Any operator>(const Any& a, const Any& b) { return apply<op::Greater>({a.tensor, b.tensor}); }
-  friend Any operator>=(const Any& a, const Any& b) { return apply<op::GreaterEqual>({a.tensor, b.tensor}); }
-  friend Any operator&(const Any& a, const Any& b) { return apply<op::LogicalAnd>({a.tensor, b.tensor}); }
-  friend Any operator|(const Any& a, const Any& b) { return apply<op::LogicalOr>({a.tensor, b.tensor}); }
-  friend Any operator^(const Any& a, const Any& b) { return apply<op::LogicalXor>({a.tensor, b.tensor}); }
+  friend Any operator<=(const Any& a, const Any& b) {
+    return apply<op::LessEqual>({a.tensor, b.tensor});
+  }
+  friend Any operator>(const Any& a, const Any& b) {
+    return apply<op::Greater>({a.tensor, b.tensor});
+  }
+  friend Any operator>=(const Any& a, const Any& b) {
+    return apply<op::GreaterEqual>({a.tensor, b.tensor});
+  }
+  friend Any operator&(const Any& a, const Any& b) {
+    return apply<op::LogicalAnd>({a.tensor, b.tensor});
+  }
+  friend Any operator|(const Any& a, const Any& b) {
+    return apply<op::LogicalOr>({a.tensor, b.tensor});
+  }
+  friend Any operator^(const Any& a, const Any& b) {
+    return apply<op::LogicalXor>({a.tensor, b.tensor});
+  }
   friend Any operator!(const Any& a) { return apply<op::LogicalNot>({a.tensor}); }
   friend Any select(const Any& c, const Any& a, const Any& b) {
     return apply<op::Where>({c.tensor, a.tensor, b.tensor});
@@ -106,7 +129,8 @@ TENON_COLD void backward_any(const OpCall& c, AnyTensor* gradient) {
       kept = V(kernel::evaluate(*op_info<op::Sum, T>.single, &ties, 1, nullptr, how, dtype_of<T>,
                                 Context{}));
     }
-    gradient[0] = Op::template backward<V>(x, V(c.operand[1]), y, kept, V(c.dy), V(n), index).tensor;
+    gradient[0] =
+        Op::template backward<V>(x, V(c.operand[1]), y, kept, V(c.dy), V(n), index).tensor;
   } else if constexpr (Op::arity == 1) {
     gradient[0] = Op::backward(V(c.operand[0]), V(c.y), V(c.dy)).tensor;
   } else if constexpr (Op::arity == 2) {

@@ -20,7 +20,8 @@ struct Block {
   const double* scalar = nullptr;
   void* out = nullptr;  ///< forward; one element a row when the result is constant along it
   Count out_row = 0;
-  void* kept = nullptr;  ///< two numbers a reduction and row: written forward if not null, read backward
+  void* kept =
+      nullptr;  ///< two numbers a reduction and row: written forward if not null, read backward
   // Backward.
   const void* dy = nullptr;
   Count dy_row = 0, dy_step = 0;

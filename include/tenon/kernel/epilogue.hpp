@@ -12,7 +12,8 @@ struct EpilogueRun {
   Index run_rows;
   static void run(const void* context, Index row, Index rows, Index col, Index cols) {
     auto* self = static_cast<const EpilogueRun*>(context);
-    const Index limit = tile / std::max<Index>(cols, 1) + 1;  // scratch of a tile where operands are gathered
+    const Index limit =
+        tile / std::max<Index>(cols, 1) + 1;  // scratch of a tile where operands are gathered
     for (Index r = row; r < row + rows;) {
       Index count = std::min(row + rows - r, self->run_rows - r % self->run_rows);
       if (self->group.gathers) count = std::min(count, limit);
@@ -23,9 +24,11 @@ struct EpilogueRun {
   }
 };
 
-inline AnyTensor forward_product(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
-                                 const GroupCall& how, Dtype dtype, bool keep, AnyTensor& kept) {
-  AnyTensor a = operand[info.leaves].to(info.compute), b = operand[info.leaves + 1].to(info.compute);
+inline AnyTensor forward_product(const StatementInfo& info, const AnyTensor* operand,
+                                 const double* scalar, const GroupCall& how, Dtype dtype, bool keep,
+                                 AnyTensor& kept) {
+  AnyTensor a = operand[info.leaves].to(info.compute),
+            b = operand[info.leaves + 1].to(info.compute);
   const Extents ae = a.extents(), be = b.extents();
   Extents e = ae;
   if (be.rank > ae.rank) e = be;
@@ -96,7 +99,8 @@ inline void backward_product(const StatementInfo& info, BackwardCall& c, const G
   auto target = [&](int i, const AnyTensor& like, AnyTensor*& out, bool& add) {
     if (!(c.wanted >> i & 1)) return;
     add = c.accumulate >> i & 1;
-    if (!c.gradient[i].defined()) c.gradient[i] = AnyTensor::empty(info.compute, like.extents()), add = false;
+    if (!c.gradient[i].defined())
+      c.gradient[i] = AnyTensor::empty(info.compute, like.extents()), add = false;
     out = &c.gradient[i];
   };
   target(ia, a, p.da, p.add_a), target(ib, b, p.db, p.add_b);

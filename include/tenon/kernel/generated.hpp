@@ -15,7 +15,8 @@ inline void seed_random(std::uint64_t seed) {
 namespace kernel {
 
 namespace detail {
-inline void fill_uniform_leaf(const tenon::detail::GeneratedKey& k, Dtype dtype, Index first, Index n, void* target) {
+inline void fill_uniform_leaf(const tenon::detail::GeneratedKey& k, Dtype dtype, Index first,
+                              Index n, void* target) {
   const RandomKey key{k.seed, k.position, k.shard, k.call};
   if (dtype == Dtype::f64) fill_uniform(key, first, n, static_cast<double*>(target), 0.0, 1.0);
   else fill_uniform(key, first, n, static_cast<float*>(target), 0.0f, 1.0f);

@@ -22,7 +22,8 @@ inline constexpr StatementInfo reshape_info = [] {
 TENON_COLD inline void add_backward(BackwardCall& call) {
   for (int i = 0; i < 2; ++i) {
     if (!(call.wanted >> i & 1)) continue;
-    call.gradient[i] = call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
+    call.gradient[i] =
+        call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
   }
 }
 inline constexpr StatementInfo add_info = [] {
@@ -35,8 +36,8 @@ inline constexpr StatementInfo add_info = [] {
 // Values of the nodes of one group call, made when they are asked for.
 class Interpreter {
  public:
-  Interpreter(const StatementInfo& info, const AnyTensor* operand, const double* scalar, const GroupCall& how,
-              Context context)
+  Interpreter(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
+              const GroupCall& how, Context context)
       : info_(info), operand_(operand), scalar_(scalar), how_(how), context_(context) {}
 
   /// Shapes of all nodes, reduced axes kept with extent 1, so that everything broadcasts.
@@ -50,7 +51,8 @@ class Interpreter {
       const StatementNode& node = info_.nodes[k];
       Extents e;
       for (int s = 0; s < node.op->arity; ++s) e = broadcast(e, shape_[node.operand[s]]).extents;
-      if (node.op->reduction) e = reduced_extents(shape_[node.operand[0]], axes(shape_[node.operand[0]]), true);
+      if (node.op->reduction)
+        e = reduced_extents(shape_[node.operand[0]], axes(shape_[node.operand[0]]), true);
       shape_[first() + k] = e;
     }
   }
@@ -129,13 +131,15 @@ class Interpreter {
   TENON_COLD AnyTensor leaf(int i) const {
     if (i == 0 && info_.product) {
       ++counters().single;
-      AnyTensor a = operand_[info_.leaves].to(info_.compute), b = operand_[info_.leaves + 1].to(info_.compute);
+      AnyTensor a = operand_[info_.leaves].to(info_.compute),
+                b = operand_[info_.leaves + 1].to(info_.compute);
       return product(info_, a, b, how_, context_);
     }
     AnyTensor t = operand_[i];
     if (t.get()->generated) t = t.to_contiguous();
     return reshape(t, leaf_extents(i), context_);
   }
+
  public:
   static AnyTensor product(const StatementInfo& info, const AnyTensor& a, const AnyTensor& b,
                            const GroupCall& how, Context context);
@@ -152,8 +156,8 @@ class Interpreter {
 };
 
 // A product alone, of the same type as the group it was taken from. Its backward is two products.
-inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor& a, const AnyTensor& b,
-                                      const GroupCall& how, Context context) {
+inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor& a,
+                                      const AnyTensor& b, const GroupCall& how, Context context) {
   AnyTensor in[3] = {AnyTensor{}, a, b};
   GroupCall plain;
   plain.transpose_a = how.transpose_a, plain.transpose_b = how.transpose_b;
@@ -185,20 +189,22 @@ inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) 
     fail(Error::shape, "reshape: " + to_string(x.extents()) + " has " + std::to_string(x.size()) +
                            " elements, " + to_string(e) + " has " + std::to_string(e.size()));
   AnyTensor dense = x.to_contiguous();
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   contiguous_strides(e, strides);
   AnyTensor y = dense.view(e, strides, 0);
   record_function(detail::reshape_info, context, {x}, Attributes{}, y);
   return y;
 }
 
-TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
-                                   const GroupCall& how, Dtype dtype) {
+TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand,
+                                              const double* scalar, const GroupCall& how,
+                                              Dtype dtype) {
   detail::Interpreter run(info, operand, scalar, how, Context{});
   AnyTensor product;
   if (info.product) {
-    product = detail::Interpreter::product(info, operand[info.leaves].to(info.compute),
-                                           operand[info.leaves + 1].to(info.compute), how, Context{});
+    product =
+        detail::Interpreter::product(info, operand[info.leaves].to(info.compute),
+                                     operand[info.leaves + 1].to(info.compute), how, Context{});
     run.set(0, product);
   }
   run.shape_nodes(&product);
@@ -209,13 +215,16 @@ TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const A
     all.axes = (1u << y.rank()) - 1, all.keepdims = how.keepdims;
     y = evaluate(*info.basics->sum->single, &in, 1, nullptr, all, info.compute, Context{});
   } else if (info.row_root) {
-    y = reshape(y, detail::reduced_extents(detail::group_extents(info, operand, how), how.axes, how.keepdims),
-                Context{});
+    y = reshape(
+        y,
+        detail::reduced_extents(detail::group_extents(info, operand, how), how.axes, how.keepdims),
+        Context{});
   }
   return y.to(dtype);
 }
 
-TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& how, Context context) {
+TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& how,
+                                          Context context) {
   const StatementInfo& info = *call.info;
   detail::Interpreter run(info, call.operand, call.scalar, how, context);
   const bool product = info.product;
@@ -245,9 +254,12 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
     for (int s = 0; s < node.op->arity; ++s) {
       const int to = node.operand[s];
       if (!g[s].defined() || (to >= info.leaves && to < run.first())) continue;
-      AnyTensor part = run.sum_to(run.expand(g[s], broadcast(run.shape(i), run.shape(to)).extents), run.shape(to));
+      AnyTensor part = run.sum_to(run.expand(g[s], broadcast(run.shape(i), run.shape(to)).extents),
+                                  run.shape(to));
       if (node.op->reduction) part = g[s];
-      d[to] = d[to].defined() ? run.add(run.expand(d[to], run.shape(to)), run.expand(part, run.shape(to))) : part;
+      d[to] = d[to].defined()
+                  ? run.add(run.expand(d[to], run.shape(to)), run.expand(part, run.shape(to)))
+                  : part;
     }
     d[i] = AnyTensor{};
   }
@@ -263,7 +275,8 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
   }
   if (!product || !(call.wanted >> info.leaves & 3)) return;
   const AnyTensor &a = call.operand[info.leaves], &b = call.operand[info.leaves + 1];
-  AnyTensor dz = d[0].defined() ? run.expand(d[0], run.shape(0)) : run.expand(run.number(0), run.shape(0));
+  AnyTensor dz =
+      d[0].defined() ? run.expand(d[0], run.shape(0)) : run.expand(run.number(0), run.shape(0));
   auto multiply = [&](const AnyTensor& l, bool tl, const AnyTensor& r, bool tr) {
     GroupCall t;
     t.transpose_a = tl, t.transpose_b = tr;

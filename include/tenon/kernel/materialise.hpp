@@ -29,10 +29,12 @@ struct ProductsIf<true> {
 namespace expr {
 
 template <class G, class C, bool Product>
-AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int operands, const double* scalar,
-                        const CallFacts& facts, Dtype dtype, Context context) {
-  return kernel::evaluate(tenon::detail::InfoOf<G, C, typename tenon::detail::ProductsIf<Product>::type>::info,
-                          operand, operands, scalar, tenon::detail::call_of(facts), dtype, context);
+AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int operands,
+                        const double* scalar, const CallFacts& facts, Dtype dtype,
+                        Context context) {
+  return kernel::evaluate(
+      tenon::detail::InfoOf<G, C, typename tenon::detail::ProductsIf<Product>::type>::info, operand,
+      operands, scalar, tenon::detail::call_of(facts), dtype, context);
 }
 
 }  // namespace expr
@@ -44,7 +46,8 @@ inline AnyTensor number_tensor(Dtype dtype, double x) {
   convert(Dtype::f64, &x, 1, dtype, t.raw_writable(), 1, 1);
   return t;
 }
-inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, double scale, Context context) {
+inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, double scale,
+                         Context context) {
   GroupCall how;
   how.from_end = static_cast<std::uint8_t>((1u << x.rank()) - 1);
   AnyTensor in[2] = {x, {}};
@@ -70,7 +73,8 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
       const AnyTensor in[3] = {AnyTensor{}, leaf[p.leaves], leaf[p.leaves + 1]};
       GroupCall how;
       how.transpose_a = e.flags & 1, how.transpose_b = e.flags & 2;
-      stack[top++] = kernel::evaluate(*p.constants.product, in, 3, nullptr, how, p.compute, context);
+      stack[top++] =
+          kernel::evaluate(*p.constants.product, in, 3, nullptr, how, p.compute, context);
     } else if (expr::is_leaf(w)) {
       if (w == expr::leaf_word) all = broadcast(all, leaf[used].extents()).extents;
       stack[top++] = leaf[used++];
@@ -99,13 +103,15 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   return y.to(p.element);
 }
 
-TENON_COLD inline AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype) {
+TENON_COLD inline AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count,
+                                        Dtype dtype) {
   AnyTensor in[3];
   for (int i = 0; i < count; ++i) in[i] = slow_value(*part[i]);
   return kernel::evaluate(*op.single, in, count, nullptr, GroupCall{}, dtype, Context::current());
 }
-TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x, const OpInfo& op,
-                                       const OpInfo* peak, unsigned from_end, bool keep, Dtype dtype) {
+TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x,
+                                       const OpInfo& op, const OpInfo* peak, unsigned from_end,
+                                       bool keep, Dtype dtype) {
   GroupCall how;
   how.from_end = static_cast<std::uint8_t>(from_end), how.keepdims = keep;
   AnyTensor in[2] = {x, {}};
@@ -115,7 +121,8 @@ TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTens
   }
   return kernel::evaluate(*op.single, in, op.arity, nullptr, how, dtype, Context::current());
 }
-TENON_COLD inline AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean, Dtype dtype) {
+TENON_COLD inline AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean,
+                                      Dtype dtype) {
   const double scale = mean ? 1 / static_cast<double>(x.size()) : 1;
   return sum_all(*type.constants.basics, type.compute, x, scale, Context::current()).to(dtype);
 }

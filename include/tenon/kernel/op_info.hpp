@@ -64,9 +64,10 @@ struct SingleGroup<Op> {
 template <class Op>
   requires(!requires { Op::differentiable; })
 struct SingleGroup<Op> {
-  using type = std::conditional_t<
-      Op::arity == 1, expr::Group<1, 0, 0, expr::word(expr::reduction_number<Op>, 0)>,
-      expr::Group<2, 0, 2, expr::word(expr::reduction_number<Op>, 0, 1)>>;
+  using type =
+      std::conditional_t<Op::arity == 1,
+                         expr::Group<1, 0, 0, expr::word(expr::reduction_number<Op>, 0)>,
+                         expr::Group<2, 0, 2, expr::word(expr::reduction_number<Op>, 0, 1)>>;
 };
 
 template <class Op, class T>
@@ -134,7 +135,8 @@ constexpr StatementInfo make_info() {
       GroupConstants<G, T, Product,
                      std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>>;
   StatementInfo s;
-  constexpr std::uint32_t from_result = GroupFacts<G>::needed(true), all = GroupFacts<G>::needed(false);
+  constexpr std::uint32_t from_result = GroupFacts<G>::needed(true),
+                          all = GroupFacts<G>::needed(false);
   constexpr bool keeps = Product && (from_result & 1);
   s.compute = dtype_of<T>;
   s.basics = &Basics<T>::table;
@@ -150,15 +152,14 @@ constexpr StatementInfo make_info() {
     s.row_leaves |= G::plan.row[i] ? 1u << i : 0u;
     s.reached |= G::plan.row[i] || G::plan.backward[i] ? 1u << i : 0u;
   }
-  s.sums_rows = G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
+  s.sums_rows =
+      G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
   for (int i = 0; i < G::nodes; ++i)
     s.checks_index |= G::plan.op[i] == expr::reduction_number<op::Pick>;
   s.nodes = Constants::nodes;
   s.node_count = G::nodes - G::leaves - G::scalars;
-  if constexpr (G::nodes > G::leaves + G::scalars)
-    s.name = G::template Op<G::nodes - 1>::name;
-  else
-    s.name = Product ? "matmul" : "copy";
+  if constexpr (G::nodes > G::leaves + G::scalars) s.name = G::template Op<G::nodes - 1>::name;
+  else s.name = Product ? "matmul" : "copy";
   if constexpr (!Product || G::nodes > 1) s.forward = kernel::RowKernel<G, T>::forward;
   if constexpr (Product) {
     s.run_product = Products::run;
@@ -169,7 +170,7 @@ constexpr StatementInfo make_info() {
   }
 #if !defined(TENON_NO_BACKWARD)
   if constexpr (Backward && std::is_floating_point_v<T> && (!Product || G::nodes > 1))
-    s.backward = kernel::RowKernel<G, T, Product && !keeps>::backward;
+    s.backward = kernel::RowKernel < G, T, Product && !keeps > ::backward;
 #endif
   return s;
 }
@@ -190,15 +191,11 @@ const BasicOps Basics<T>::table = {&OpOf<op::Add, T>::info, &OpOf<op::Multiply, 
                                    &OpOf<op::Sum, T>::info};
 
 template <class Op, class T>
-const OpInfo OpOf<Op, T>::info = {
-    Op::name,
-    Op::arity,
-    !requires { Op::differentiable; },
-    expr::op_traits<Op>().differentiable,
-    boolean_of<Op>(),
-    reads_of<Op>(),
-    &InfoOf<typename SingleGroup<Op>::type, T, NoProducts, false>::info,
-    backward_any<Op, T>};
+const OpInfo OpOf<Op, T>::info = {Op::name, Op::arity, !requires {Op::differentiable;
+}
+, expr::op_traits<Op>().differentiable, boolean_of<Op>(), reads_of<Op>(),
+    &InfoOf<typename SingleGroup<Op>::type, T, NoProducts, false>::info, backward_any<Op, T>
+};
 
 }  // namespace detail
 

@@ -92,19 +92,20 @@ void product_forward(ProductCall& c) {
   using namespace detail;
   ++counters().products;
   const Extents batch = batch_of(*c.z);
-  Batched a = batched(*c.a, c.transpose_a, batch.rank), b = batched(*c.b, c.transpose_b, batch.rank);
+  Batched a = batched(*c.a, c.transpose_a, batch.rank),
+          b = batched(*c.b, c.transpose_b, batch.rank);
   T* z = static_cast<T*>(c.z->raw_writable());
   Index rows = a.rows;
   if (fold_rows(*c.a, *c.b, c.transpose_a, rows)) {
-    gemm<T>(rows, b.cols, a.cols, view<T>(*c.a, a, 0), view<T>(*c.b, b, 0), z, b.cols, false, c.epilogue,
-            num_threads());
+    gemm<T>(rows, b.cols, a.cols, view<T>(*c.a, a, 0), view<T>(*c.b, b, 0), z, b.cols, false,
+            c.epilogue, num_threads());
     return;
   }
   each_matrix(batch, a, b, a.rows * b.cols, [&](Index k, Index ao, Index bo, Index zo) {
     ShiftedEpilogue shifted{c.epilogue, k * a.rows};
     GemmEpilogue epilogue{ShiftedEpilogue::run, &shifted};
-    gemm<T>(a.rows, b.cols, a.cols, view<T>(*c.a, a, ao), view<T>(*c.b, b, bo), z + zo, b.cols, false,
-            c.epilogue ? &epilogue : nullptr, num_threads());
+    gemm<T>(a.rows, b.cols, a.cols, view<T>(*c.a, a, ao), view<T>(*c.b, b, bo), z + zo, b.cols,
+            false, c.epilogue ? &epilogue : nullptr, num_threads());
   });
 }
 
@@ -119,7 +120,9 @@ void product_backward(ProductCall& c) {
                   Index inner, Index cols, Index offset, bool add) {
     // The gradient of a transposed operand is written in the operand's own order.
     T* to = static_cast<T*>(t.raw_writable()) + offset;
-    if (transpose) std::swap(left, right), left = left.transposed(), right = right.transposed(), std::swap(rows, cols);
+    if (transpose)
+      std::swap(left, right), left = left.transposed(), right = right.transposed(),
+                              std::swap(rows, cols);
     gemm<T>(rows, cols, inner, left, right, to, cols, add, nullptr, num_threads());
   };
   counters().products += (c.da != nullptr) + (c.db != nullptr);
@@ -133,13 +136,15 @@ void product_backward(ProductCall& c) {
   const Batched ga = c.da ? batched(*c.da, false, batch.rank) : a,
                 gb = c.db ? batched(*c.db, false, batch.rank) : b;
   auto clear = [](AnyTensor* t, bool add) {
-    if (t && !add) std::memset(t->raw_writable(), 0, static_cast<std::size_t>(t->size()) * sizeof(T));
+    if (t && !add)
+      std::memset(t->raw_writable(), 0, static_cast<std::size_t>(t->size()) * sizeof(T));
   };
   clear(c.da, c.add_a), clear(c.db, c.add_b);
   each_matrix(batch, a, b, a.rows * b.cols, [&](Index k, Index ao, Index bo, Index zo) {
     Index rest = k, gao = 0, gbo = 0;
     for (int i = batch.rank - 1; i >= 0; --i) {
-      gao += rest % batch.extent[i] * ga.batch_stride[i], gbo += rest % batch.extent[i] * gb.batch_stride[i];
+      gao += rest % batch.extent[i] * ga.batch_stride[i],
+          gbo += rest % batch.extent[i] * gb.batch_stride[i];
       rest /= batch.extent[i];
     }
     MatrixView<T> d{dz + zo, b.cols, 1}, av = view<T>(*c.a, a, ao), bv = view<T>(*c.b, b, bo);

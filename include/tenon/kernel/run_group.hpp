@@ -42,7 +42,8 @@ struct GroupRun {
   Index row_result_step = 1;
   Index cols = 0, item_rows = 0, items_along = 0, runs = 0, items_a_run = 0, items = 0, blocks = 1;
   bool gathers = false;
-  bool sums = false;  // gradients summed over blocks: partial[block][leaf] holds a block's sum, or null
+  bool sums =
+      false;  // gradients summed over blocks: partial[block][leaf] holds a block's sum, or null
   char* partial[partial_blocks][max_leaves];
 
   int size() const { return static_cast<int>(size_of(info->compute)); }
@@ -95,7 +96,8 @@ struct GroupRun {
 
   Index scratch_bytes(Index height, Index width) const {
     Index count = gathers ? 2 * info->leaves + 4 : 1;
-    return count * (height * width * size() + 192) + height * (2 * info->reductions + 1) * size() + 128;
+    return count * (height * width * size() + 192) + height * (2 * info->reductions + 1) * size() +
+           128;
   }
 
   void run_item(Index item, int block) const {
@@ -135,8 +137,8 @@ struct GroupRun {
       return;
     }
     const Operand& o = space.operand[out];
-    bool in_place = o.direct && (info->row_root || o.step() == 1 || space.n == 1) &&
-                    o.dtype == info->compute;
+    bool in_place =
+        o.direct && (info->row_root || o.step() == 1 || space.n == 1) && o.dtype == info->compute;
     if (in_place) {
       b.out = o.base + (space.row_offset(o, a.row) + a.col * o.step()) * size();
       b.out_row = space.row_distance(o);
@@ -177,7 +179,8 @@ struct GroupRun {
       Operand o = space.operand[gradient[i]];
       if (sums && partial[block][i]) o.base = partial[block][i];
       Index width = t.gradient_step[i] ? a.cols : 1;
-      transfer(space, o, mode[i] == plain::gradient_add ? Transfer::add : Transfer::scatter, info->compute, t.gradient[i], a.row, a.rows, a.col, width);
+      transfer(space, o, mode[i] == plain::gradient_add ? Transfer::add : Transfer::scatter,
+               info->compute, t.gradient[i], a.row, a.rows, a.col, width);
     }
   }
 
@@ -216,7 +219,8 @@ inline int group_rank(const StatementInfo& info, const AnyTensor* leaf, const Gr
 }
 
 /// The iteration space of a group: all leaves broadcast together.
-inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
+inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf,
+                             const GroupCall& how) {
   Extents e;
   const int rank = how.dropped_leaves ? group_rank(info, leaf, how) : 0;
   for (int i = 0; i < info.leaves; ++i) {
@@ -252,17 +256,21 @@ inline bool generates_in_order(const Extents& e, std::uint32_t axes, const AnyTe
   return true;
 }
 /// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them alive.
-inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf, const Extents& e,
-                                       std::uint32_t axes, AnyTensor* made) {
+inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf,
+                                       const Extents& e, std::uint32_t axes, AnyTensor* made) {
   bool all = true;
-  for (int i = 0; i < info.leaves; ++i) all &= !leaf[i].get()->generated || generates_in_order(e, axes, leaf[i]);
+  for (int i = 0; i < info.leaves; ++i)
+    all &= !leaf[i].get()->generated || generates_in_order(e, axes, leaf[i]);
   if (all) return leaf;
   for (int i = 0; i < info.leaves; ++i)
-    made[i] = leaf[i].get()->generated && !generates_in_order(e, axes, leaf[i]) ? leaf[i].to_contiguous() : leaf[i];
+    made[i] = leaf[i].get()->generated && !generates_in_order(e, axes, leaf[i])
+                  ? leaf[i].to_contiguous()
+                  : leaf[i];
   return made;
 }
 
-inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const AnyTensor& t, char* base) {
+inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const AnyTensor& t,
+                       char* base) {
   Index dense[max_rank];
   const Record& r = *t.get();
   const bool virtual_memory = r.generated || r.valueless;
@@ -283,7 +291,8 @@ inline void settle_direct(GroupRun& g) {
 }
 
 /// scale * (the sum of the results of all rows). Floating ones are added in double, integers in 64 bits.
-inline void add_rows(Dtype compute, const void* rows, Index count, double scale, Dtype dtype, void* result) {
+inline void add_rows(Dtype compute, const void* rows, Index count, double scale, Dtype dtype,
+                     void* result) {
   if (!is_floating(compute)) {
     std::int64_t sum = 0;
     for (Index i = 0; i < count; ++i)
@@ -308,10 +317,12 @@ struct Dense {
   const Record* shape = nullptr;
 
   bool fits(const StatementInfo& info, const AnyTensor* operand) {
-    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product) return false;
+    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product)
+      return false;
     for (int i = 0; i < info.leaves; ++i) {
       const Record& r = *operand[i].get();
-      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1)) return false;
+      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
+        return false;
       if (!shape || r.rank > shape->rank) shape = &r;
     }
     n = shape->size();
@@ -334,8 +345,8 @@ struct Dense {
   }
 };
 
-inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar, AnyTensor& result,
-                          Dtype dtype) {
+inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
+                          AnyTensor& result, Dtype dtype) {
   Dense d;
   if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
   result = AnyTensor::empty(dtype, d.shape->shape());
@@ -375,7 +386,8 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
 /// Forward: the value of a group. `result` is written when it is defined and fits, else made.
 /// kept: set to the reductions' numbers when `keep`.
 inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
-                        const GroupCall& how, AnyTensor& result, Dtype dtype, bool keep, AnyTensor& kept) {
+                        const GroupCall& how, AnyTensor& result, Dtype dtype, bool keep,
+                        AnyTensor& kept) {
   using namespace detail;
   ++counters().forward;
   if (how.total == Total::none && forward_dense(info, leaf, scalar, result, dtype)) return;
@@ -386,7 +398,8 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   AnyTensor made[max_leaves];
   leaf = settled_leaves(info, leaf, e, how.axes, made);
   for (int i = 0; i < info.leaves; ++i)
-    g.leaf[i] = add_operand(g.space, e, how.dropped_leaves >> i & 1 ? how.axes : 0, leaf[i], nullptr);
+    g.leaf[i] =
+        add_operand(g.space, e, how.dropped_leaves >> i & 1 ? how.axes : 0, leaf[i], nullptr);
   const Extents shape = info.row_root ? reduced_extents(e, how.axes, how.keepdims) : e;
   if (how.total == Total::none) {
     if (!result.defined()) result = AnyTensor::empty(dtype, shape);
@@ -449,7 +462,8 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     if (!(info.reached >> i & 1)) {  // steps and comparisons only: the kernel writes nothing
       if (call.accumulate >> i & 1) continue;
       if (!call.gradient[i].defined()) call.gradient[i] = AnyTensor::empty(info.compute, own);
-      std::memset(call.gradient[i].raw_writable(), 0, static_cast<std::size_t>(own.size() * g.size()));
+      std::memset(call.gradient[i].raw_writable(), 0,
+                  static_cast<std::size_t>(own.size() * g.size()));
       continue;
     }
     if (!call.gradient[i].defined()) {
@@ -467,9 +481,11 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
   g.space.arrange(e, how.axes);
   settle_direct(g);
   g.cut(false);
-  if (call.kept && call.kept->defined()) g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
+  if (call.kept && call.kept->defined())
+    g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
   bool partial = false;
-  for (int i = 0; i < info.leaves; ++i) partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
+  for (int i = 0; i < info.leaves; ++i)
+    partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
   g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
   if (!partial) return g.run();
   g.sums = true;
@@ -489,9 +505,9 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
       std::memset(sums[i].raw_writable(), 0, static_cast<std::size_t>(extra * bytes));
     }
     for (Index k = 0; k < g.blocks; ++k)
-      g.partial[k][i] = into && k == 0
-                            ? static_cast<char*>(call.gradient[i].raw_writable())
-                            : static_cast<char*>(sums[i].raw_writable()) + (k - (into ? 1 : 0)) * bytes;
+      g.partial[k][i] = into && k == 0 ? static_cast<char*>(call.gradient[i].raw_writable())
+                                       : static_cast<char*>(sums[i].raw_writable()) +
+                                             (k - (into ? 1 : 0)) * bytes;
     g.mode[i] = plain::gradient_add;
   }
   g.run();

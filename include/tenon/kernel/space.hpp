@@ -109,16 +109,20 @@ void add_strided(T* place, Index step, const T* from, Index count) {
 
 /// Copies rows [row, row + rows) x columns [col, col + cols) between an operand and a dense matrix of dtype
 /// `dense`: from the operand, to it, or added to it (f32 and f64; places that coincide add up).
-inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense, void* matrix, Index row,
-                     Index rows, Index col, Index cols) {
-  const Index dense_bytes = static_cast<Index>(size_of(dense)), bytes = static_cast<Index>(size_of(o.dtype));
+inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense, void* matrix,
+                     Index row, Index rows, Index col, Index cols) {
+  const Index dense_bytes = static_cast<Index>(size_of(dense)),
+              bytes = static_cast<Index>(size_of(o.dtype));
   char* m = static_cast<char*>(matrix);
   auto move = [&](char* place, Index step, Index count) {
     if (way == Transfer::gather) convert(o.dtype, place, step, dense, m, 1, count);
     else if (way == Transfer::scatter) convert(dense, m, 1, o.dtype, place, step, count);
     else if (dense == Dtype::f64)
-      detail::add_strided(reinterpret_cast<double*>(place), step, reinterpret_cast<double*>(m), count);
-    else detail::add_strided(reinterpret_cast<float*>(place), step, reinterpret_cast<float*>(m), count);
+      detail::add_strided(reinterpret_cast<double*>(place), step, reinterpret_cast<double*>(m),
+                          count);
+    else
+      detail::add_strided(reinterpret_cast<float*>(place), step, reinterpret_cast<float*>(m),
+                          count);
     m += count * dense_bytes;
   };
   for (Index r = row; r < row + rows; ++r) {

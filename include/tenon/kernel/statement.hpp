@@ -53,7 +53,7 @@ struct StatementInfo {
   bool product = false;        ///< leaf 0 is a matrix product of the last two operands
   bool keeps_product = false;  ///< its backward needs the product's value
   bool reads_result = false;
-  bool checks_index = false;   ///< a row leaf is an index into the row
+  bool checks_index = false;     ///< a row leaf is an index into the row
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
   std::uint32_t reached = 0;     ///< bit i: the result has a derivative by leaf i
@@ -65,7 +65,8 @@ struct StatementInfo {
   /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
   AnyTensor (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
                            const struct GroupCall&, Dtype, bool keep, AnyTensor& kept) = nullptr;
-  void (*run_product_backward)(const StatementInfo&, BackwardCall&, const struct GroupCall&) = nullptr;
+  void (*run_product_backward)(const StatementInfo&, BackwardCall&,
+                               const struct GroupCall&) = nullptr;
   /// Products: z = op(a) op(b) with the epilogue; gradients of a and b from dz. Null elsewhere.
   void (*product_forward)(struct ProductCall&) = nullptr;
   void (*product_backward)(struct ProductCall&) = nullptr;
@@ -79,11 +80,12 @@ enum class Total : std::uint8_t { none, sum, mean_rows, mean_all };
 /// How a group's rows lie in its iteration space, what is done with one result a row, and whether the operands
 /// of its product are transposed.
 struct GroupCall {
-  std::uint8_t from_end = 0;  ///< reduced axes, bit i: the i-th from the end; the door turns them into `axes`
-  std::uint32_t axes = 0;     ///< bit i: axis i of the iteration space is reduced
+  std::uint8_t from_end =
+      0;  ///< reduced axes, bit i: the i-th from the end; the door turns them into `axes`
+  std::uint32_t axes = 0;  ///< bit i: axis i of the iteration space is reduced
   bool keepdims = false;
-  Total total = Total::none;         ///< what becomes of the results of all rows
-  double scale = 1;                  ///< set by the door: what the sum of the rows is multiplied with
+  Total total = Total::none;  ///< what becomes of the results of all rows
+  double scale = 1;           ///< set by the door: what the sum of the rows is multiplied with
   std::uint32_t dropped_leaves = 0;  ///< bit i: row leaf i does not have the reduced axes
   bool transpose_a = false, transpose_b = false;
 

@@ -2,11 +2,10 @@
 // The caching allocator: blocks freed are kept by size class and handed out again, never zeroed and never
 // returned to the system in between, because touching fresh pages costs more than most operations.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/error.hpp>
 
-#include <atomic>
 #include <cstdlib>
-#include <mutex>
 #include <new>
 #include <string>
 
@@ -47,8 +46,8 @@ inline constexpr int small_classes = 41;  // those up to 64 KiB
 inline constexpr int bin_limit = 1024;    // blocks a thread keeps of one small class
 
 struct Shared {
-  std::atomic<std::int64_t> live{0}, peak{0}, cached{0}, system_calls{0}, limit{0};
-  std::mutex mutex;
+  Atomic<std::int64_t> live{0}, peak{0}, cached{0}, system_calls{0}, limit{0};
+  SpinLock mutex;
   Bin bins[classes];
 };
 TENON_SHARED inline Shared& shared() {
@@ -80,16 +79,15 @@ TENON_SHARED inline Local& local() {
 
 inline void count(std::int64_t bytes) {
   Shared& s = shared();
-  std::int64_t live = s.live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  std::int64_t live = s.live.fetch_add(bytes, Order::relaxed) + bytes;
   if (bytes <= 0) return;
-  std::int64_t limit = s.limit.load(std::memory_order_relaxed);
+  std::int64_t limit = s.limit.load(Order::relaxed);
   if (limit > 0 && live > limit) {
-    s.live.fetch_sub(bytes, std::memory_order_relaxed);
+    s.live.fetch_sub(bytes, Order::relaxed);
     fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
   }
-  std::int64_t peak = s.peak.load(std::memory_order_relaxed);
-  while (live > peak && !s.peak.compare_exchange_weak(peak, live, std::memory_order_relaxed)) {
-  }
+  std::int64_t peak = s.peak.load(Order::relaxed);
+  while (live > peak && !s.peak.compare_exchange_weak(peak, live, Order::relaxed)) {}
 }
 
 /// Blocks of bins to the system.
@@ -105,7 +103,7 @@ inline void release(Bin* bins, int n) {
 inline void release_all() {
   Shared& s = shared();
   {
-    std::lock_guard lock(s.mutex);
+    Locked lock(s.mutex);
     release(s.bins, classes);
     s.cached.store(0);
   }
@@ -115,14 +113,14 @@ inline void release_all() {
 // What the caches keep is given back before a failure is final.
 TENON_COLD inline void* from_system(std::size_t bytes) {
   Shared& s = shared();
-  s.system_calls.fetch_add(1, std::memory_order_relaxed);
+  s.system_calls.fetch_add(1, Order::relaxed);
   void* p = std::aligned_alloc(64, bytes);
   if (!p) {
     release_all();
     p = std::aligned_alloc(64, bytes);
   }
   if (!p) {
-    s.live.fetch_sub(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
+    s.live.fetch_sub(static_cast<std::int64_t>(bytes), Order::relaxed);
     fail_memory(bytes, "could not be allocated");
   }
   return p;
@@ -163,11 +161,11 @@ inline void* allocate(std::size_t bytes) {
   }
   Shared& s = shared();
   {
-    std::lock_guard lock(s.mutex);
+    Locked lock(s.mutex);
     Bin& bin = s.bins[c];
     if (Free* f = bin.head) {
       bin.head = f->next;
-      s.cached.fetch_sub(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+      s.cached.fetch_sub(static_cast<std::int64_t>(size), Order::relaxed);
       return f;
     }
   }
@@ -180,7 +178,7 @@ inline void deallocate(void* p, std::size_t bytes) noexcept {
   int c = size_class(bytes);
   std::size_t size = (class_bytes(c) + 63) / 64 * 64;
   Shared& s = shared();
-  s.live.fetch_sub(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+  s.live.fetch_sub(static_cast<std::int64_t>(size), Order::relaxed);
   auto* f = static_cast<Free*>(p);
   if (c < small_classes) {
     Local& l = local();
@@ -191,10 +189,10 @@ inline void deallocate(void* p, std::size_t bytes) noexcept {
     ++bin.count;
     return;
   }
-  std::lock_guard lock(s.mutex);
+  Locked lock(s.mutex);
   f->next = s.bins[c].head;
   s.bins[c].head = f;
-  s.cached.fetch_add(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+  s.cached.fetch_add(static_cast<std::int64_t>(size), Order::relaxed);
 }
 
 }  // namespace tenon::memory

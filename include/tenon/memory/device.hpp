@@ -13,8 +13,6 @@ struct Device {
   constexpr bool operator==(const Device&) const = default;
 };
 inline constexpr Device cpu{};
-constexpr Device cuda(int index) {
-  return {Device::cuda_kind, static_cast<std::uint8_t>(index)};
-}
+constexpr Device cuda(int index) { return {Device::cuda_kind, static_cast<std::uint8_t>(index)}; }
 
 }  // namespace tenon

@@ -27,8 +27,8 @@ auto cross_entropy(X&& logits, const L& label, float label_smoothing) {
 /// Without the mean: one loss a row.   y: [...]
 template <TensorExpr X, TensorExpr L>
 auto cross_entropy_rows(X&& logits, const L& label) {
-  return fuse([](auto x, auto l) { return logsumexp(x, axis<-1>) - pick(x, l); }, std::forward<X>(logits),
-              label);
+  return fuse([](auto x, auto l) { return logsumexp(x, axis<-1>) - pick(x, l); },
+              std::forward<X>(logits), label);
 }
 
 /// Mean of (x - target)^2 over all elements.

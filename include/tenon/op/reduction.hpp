@@ -47,24 +47,38 @@ struct Sum {
   static constexpr const char* name = "sum";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() { return {V(0), V(0)}; }
+  static TENON_INLINE State<V> start() {
+    return {V(0), V(0)};
+  }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) { s.a = s.a + x; }
+  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+    s.a = s.a + x;
+  }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) { return {s.a + t.a, s.b}; }
+  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+    return {s.a + t.a, s.b};
+  }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) { return s.a; }
+  static TENON_INLINE V finish(State<V> s, V) {
+    return s.a;
+  }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V dy, V, V) { return dy; }
+  static TENON_INLINE V backward(V, V, V, V, V dy, V, V) {
+    return dy;
+  }
 };
 
 /// y = sum of x / n. An empty row gives NaN.
 struct Mean : Sum {
   static constexpr const char* name = "mean";
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V n) { return s.a / n; }
+  static TENON_INLINE V finish(State<V> s, V n) {
+    return s.a / n;
+  }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V dy, V n, V) { return dy / n; }
+  static TENON_INLINE V backward(V, V, V, V, V dy, V n, V) {
+    return dy / n;
+  }
 };
 
 /// y = largest x; NaN if one is NaN; b counts the elements equal to it, which share dy evenly.
@@ -72,16 +86,22 @@ struct Max {
   static constexpr const char* name = "max";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() { return {detail::lowest<V>(), V(0)}; }
+  static TENON_INLINE State<V> start() {
+    return {detail::lowest<V>(), V(0)};
+  }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) { s = join(s, State<V>{x, V(1)}); }
+  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+    s = join(s, State<V>{x, V(1)});
+  }
   template <class V>
   static TENON_INLINE State<V> join(State<V> s, State<V> t) {
     V a = max(s.a, t.a);
     return {a, select(s.a == a, s.b, V(0)) + select(t.a == a, t.b, V(0))};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) { return s.a; }
+  static TENON_INLINE V finish(State<V> s, V) {
+    return s.a;
+  }
   template <class V>
   static TENON_INLINE V backward(V x, V, V y, V kept, V dy, V, V) {
     return select(x == y, dy / kept, V(0));
@@ -92,9 +112,13 @@ struct Max {
 struct Min : Max {
   static constexpr const char* name = "min";
   template <class V>
-  static TENON_INLINE State<V> start() { return {detail::highest<V>(), V(0)}; }
+  static TENON_INLINE State<V> start() {
+    return {detail::highest<V>(), V(0)};
+  }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) { s = join(s, State<V>{x, V(1)}); }
+  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+    s = join(s, State<V>{x, V(1)});
+  }
   template <class V>
   static TENON_INLINE State<V> join(State<V> s, State<V> t) {
     V a = min(s.a, t.a);
@@ -107,17 +131,25 @@ struct Peak {
   static constexpr const char* name = "peak";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() { return {detail::lowest<V>(), V(0)}; }
+  static TENON_INLINE State<V> start() {
+    return {detail::lowest<V>(), V(0)};
+  }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) { s.a = max(s.a, x); }
+  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+    s.a = max(s.a, x);
+  }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) { return {max(s.a, t.a), s.b}; }
+  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+    return {max(s.a, t.a), s.b};
+  }
   template <class V>
   static TENON_INLINE V finish(State<V> s, V) {
     return select((s.a == detail::lowest<V>()) | (s.a == detail::highest<V>()), V(0), s.a);
   }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V, V, V) { return V(0); }
+  static TENON_INLINE V backward(V, V, V, V, V, V, V) {
+    return V(0);
+  }
 };
 
 /// y = log(sum of exp(x)), with e = peak(x): y = e + log(sum of exp(x - e)). dL/dx = dy exp(x - y).
@@ -125,7 +157,9 @@ struct LogSumExp {
   static constexpr const char* name = "logsumexp";
   static constexpr int arity = 2;
   template <class V>
-  static TENON_INLINE State<V> start() { return {V(0), detail::lowest<V>()}; }
+  static TENON_INLINE State<V> start() {
+    return {V(0), detail::lowest<V>()};
+  }
   template <class V>
   static TENON_INLINE void step(State<V>& s, V x, V e, V) {
     s.a = s.a + exp(x - e);
@@ -136,9 +170,13 @@ struct LogSumExp {
     return {s.a + t.a, max(s.b, t.b)};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) { return s.b + log(s.a); }
+  static TENON_INLINE V finish(State<V> s, V) {
+    return s.b + log(s.a);
+  }
   template <class V>
-  static TENON_INLINE V backward(V x, V, V y, V, V dy, V, V) { return dy * exp(x - y); }
+  static TENON_INLINE V backward(V x, V, V y, V, V dy, V, V) {
+    return dy * exp(x - y);
+  }
 };
 
 /// y = x[e]: the element at position e of the row. The caller checks 0 <= e < n.
@@ -146,17 +184,25 @@ struct Pick {
   static constexpr const char* name = "pick";
   static constexpr int arity = 2;
   template <class V>
-  static TENON_INLINE State<V> start() { return {V(0), V(0)}; }
+  static TENON_INLINE State<V> start() {
+    return {V(0), V(0)};
+  }
   template <class V>
   static TENON_INLINE void step(State<V>& s, V x, V e, V i) {
     s.a = s.a + select(i == e, x, V(0));
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) { return {s.a + t.a, s.b}; }
+  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+    return {s.a + t.a, s.b};
+  }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) { return s.a; }
+  static TENON_INLINE V finish(State<V> s, V) {
+    return s.a;
+  }
   template <class V>
-  static TENON_INLINE V backward(V, V e, V, V, V dy, V, V i) { return select(i == e, dy, V(0)); }
+  static TENON_INLINE V backward(V, V e, V, V, V dy, V, V i) {
+    return select(i == e, dy, V(0));
+  }
 };
 
 }  // namespace tenon::op

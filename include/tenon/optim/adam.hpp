@@ -24,7 +24,8 @@ struct Adam {
     float rate, root;  // lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
   };
   Step at(std::int64_t t) const {
-    const double b1 = 1 - std::pow(double(beta1), double(t)), b2 = 1 - std::pow(double(beta2), double(t));
+    const double b1 = 1 - std::pow(double(beta1), double(t)),
+                 b2 = 1 - std::pow(double(beta2), double(t));
     return {static_cast<float>(lr / b1), static_cast<float>(1 / std::sqrt(b2))};
   }
 

@@ -12,15 +12,16 @@ namespace detail {
 
 /// w = rule(w, g, slots) element by element, in place. T: float or double.
 template <class T, class Rule>
-void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, T* const* slot, Index begin,
-                  Index end) {
+void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, T* const* slot,
+                  Index begin, Index end) {
   constexpr int N = scalar::lanes<T>;
   using V = scalar::Pack<T, N>;
   using Slots = typename Rule::template Slot<V>;
   constexpr int count = static_cast<int>(member_count<Slots>);
   Slots s;
   V* const place = reinterpret_cast<V*>(&s);
-  static_assert(sizeof(Slots) == sizeof(V) * static_cast<std::size_t>(count), "tenon: a Slot holds values of V only");
+  static_assert(sizeof(Slots) == sizeof(V) * static_cast<std::size_t>(count),
+                "tenon: a Slot holds values of V only");
   Index i = begin;
   for (; i + N <= end; i += N) {
     for (int k = 0; k < count; ++k) place[k] = V::load(slot[k] + i);
@@ -30,13 +31,14 @@ void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, 
   if (i == end) return;
   const int rest = static_cast<int>(end - i);
   for (int k = 0; k < count; ++k) place[k] = V::load_partial(slot[k] + i, rest);
-  rule(V::load_partial(w + i, rest), V::load_partial(g + i, rest), s, step).store_partial(w + i, rest);
+  rule(V::load_partial(w + i, rest), V::load_partial(g + i, rest), s, step)
+      .store_partial(w + i, rest);
   for (int k = 0; k < count; ++k) place[k].store_partial(slot[k] + i, rest);
 }
 
 template <class T, class Rule>
-void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w, const AnyTensor& gradient,
-                   AnyTensor* const* slots, int count) {
+void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w,
+                   const AnyTensor& gradient, AnyTensor* const* slots, int count) {
   w.detach();
   T* slot[8];
   for (int k = 0; k < count; ++k) {
@@ -99,8 +101,8 @@ struct Optimizer {
       fail(Error::uninitialised, std::string("optimizer: the parameter ") + path +
                                      (w.defined() ? " has no gradient" : " was never initialised"));
     if (!(w.extents() == g.extents()))
-      fail(Error::shape, std::string("optimizer: the parameter ") + path + " is " + to_string(w.extents()) +
-                             ", its gradient " + to_string(g.extents()));
+      fail(Error::shape, std::string("optimizer: the parameter ") + path + " is " +
+                             to_string(w.extents()) + ", its gradient " + to_string(g.extents()));
   }
 };
 
@@ -115,7 +117,8 @@ Optimizer<Rule, Model> make(Rule rule, const Model& model) {
     for (std::size_t i = 0; i < m.size(); ++i) {
       if (!m[i].defined())
         fail(Error::uninitialised, "optim::make: the parameter " +
-                                       tenon::detail::parameter_path<Model>(&s, i) + " was never initialised");
+                                       tenon::detail::parameter_path<Model>(&s, i) +
+                                       " was never initialised");
       const std::size_t bytes = static_cast<std::size_t>(m[i].size()) * size_of(m[i].dtype());
       m[i] = AnyTensor::empty(m[i].dtype(), m[i].extents());
       std::memset(m[i].raw_writable(), 0, bytes);

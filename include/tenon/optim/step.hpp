@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The step of every mode: batch_gradient, where a batch is cut into shards, and update, where an optimizer applies.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/optim/optimizer.hpp>
 #include <tenon/tape/tape.hpp>
 
@@ -49,8 +50,8 @@ inline double square_sum(const AnyTensor& t) {
   return total;
 }
 
-inline std::atomic<int>& shard_setting() {
-  static constinit std::atomic<int> shards{1};
+inline Atomic<int>& shard_setting() {
+  static constinit Atomic<int> shards{1};
   return shards;
 }
 
@@ -58,7 +59,7 @@ inline std::atomic<int>& shard_setting() {
 inline AnyTensor rows_of(const AnyTensor& t, Index begin, Index end) {
   Extents e = t.extents();
   e.extent[0] = end - begin;
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   for (int i = 0; i < e.rank; ++i) strides[i] = t.stride(i);
   return t.view(e, strides, begin * strides[0]);
 }
@@ -92,9 +93,9 @@ struct Metric {
 /// What batch_gradient returns: the gradient of a model, the loss and what was counted with it.
 template <class Model>
 struct Gradient {
-  Model model;           ///< dL/d(parameter); other members as in the model
-  double loss = 0;       ///< mean over the batch, weighted by samples (or by the function's `weight`)
-  double weight = 0;     ///< samples, or the sum of the weights
+  Model model;        ///< dL/d(parameter); other members as in the model
+  double loss = 0;    ///< mean over the batch, weighted by samples (or by the function's `weight`)
+  double weight = 0;  ///< samples, or the sum of the weights
   std::vector<Metric> metrics;
 
   /// The Euclidean norm of all parameters' gradients together.
@@ -145,8 +146,8 @@ double number_of(R&& r) {
 
 // One shard: forward and backward under a tape of its own.
 template <class Loss, class Model, class Batch, class... Extra>
-Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& batch, Index samples,
-                               const Extra&... extra) {
+Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& batch,
+                               Index samples, const Extra&... extra) {
   Gradient<Model> g;
   Tape tape;
   auto result = loss(net, batch, extra...);
@@ -162,7 +163,8 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
     if constexpr (requires { result.weight; }) g.weight = number_of(result.weight);
     else g.weight = static_cast<double>(samples);
     each_member(result, [&](std::string_view name, auto& m) {
-      if (name != "loss" && name != "weight") g.metrics.push_back({std::string(name), number_of(m)});
+      if (name != "loss" && name != "weight")
+        g.metrics.push_back({std::string(name), number_of(m)});
     });
   }
   return g;
@@ -177,13 +179,14 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
 /// optionally weight, and metrics. extra is not differentiated.
 /// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their first extent.
 template <class Loss, class Model, class Batch, class... Extra>
-Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& batch, const Extra&... extra) {
+Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& batch,
+                               const Extra&... extra) {
   Index rows = -1;
   detail::each_batch_tensor(batch, [&](const auto& t) {
     const Index own = t.any().record("batch_gradient").rank ? t.any().extent(0) : 0;
     if (rows >= 0 && own != rows)
-      fail(Error::shape, "batch_gradient: tensors of the batch differ on axis 0 (" + std::to_string(rows) + " vs " +
-                             std::to_string(own) + ")");
+      fail(Error::shape, "batch_gradient: tensors of the batch differ on axis 0 (" +
+                             std::to_string(rows) + " vs " + std::to_string(own) + ")");
     rows = own;
   });
   if (rows <= 0) fail(Error::value, "batch_gradient: the batch has no samples");
@@ -218,7 +221,8 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
     if (!right) return left;
     left->add(*right, 1, 1);
     left->loss += right->loss, left->weight += right->weight;
-    for (std::size_t i = 0; i < left->metrics.size(); ++i) left->metrics[i].value += right->metrics[i].value;
+    for (std::size_t i = 0; i < left->metrics.size(); ++i)
+      left->metrics[i].value += right->metrics[i].value;
     return left;
   };
   Gradient<Model> g = std::move(*tree(tree, 0, count));
@@ -236,7 +240,8 @@ struct UpdateOptions {
 
 /// One step of the optimizer with a gradient from batch_gradient.
 template <class Rule, class Model>
-void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model>& g, UpdateOptions options = {}) {
+void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model>& g,
+            UpdateOptions options = {}) {
   if (!options.when) return;
   if (options.scale != 1) g.scale(options.scale);
   optimizer.step(net, g.model);
@@ -244,8 +249,8 @@ void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model
 
 /// batch_gradient and update; the gradient's loss is returned with it.
 template <class Loss, class Rule, class Model, class Batch, class... Extra>
-Gradient<Model> train_step(Model& net, optim::Optimizer<Rule, Model>& optimizer, const Loss& loss, const Batch& batch,
-                           const Extra&... extra) {
+Gradient<Model> train_step(Model& net, optim::Optimizer<Rule, Model>& optimizer, const Loss& loss,
+                           const Batch& batch, const Extra&... extra) {
   Gradient<Model> g = batch_gradient(loss, net, batch, extra...);
   update(optimizer, net, g);
   return g;

@@ -2,9 +2,9 @@
 // The tape's memory and its backward walk, on type-erased values only. Storage is reused by later tapes of the
 // thread, so that after warm-up a node allocates nothing.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/kernel/evaluate.hpp>
 
-#include <memory>
 #include <vector>
 
 namespace tenon::inline TENON_ISA {
@@ -54,15 +54,16 @@ class IdMap {
 class TapeStorage {
  public:
   static TapeStorage* acquire() {
-    auto& free = free_list();
-    if (free.empty()) return new TapeStorage;
-    TapeStorage* s = free.back().release();
-    free.pop_back();
+    Spare& spare = spares();
+    if (!spare.first) return new TapeStorage;
+    TapeStorage* s = spare.first;
+    spare.first = s->next_;
     return s;
   }
   static void release(TapeStorage* s) {
     s->clear();
-    free_list().emplace_back(s);
+    s->next_ = spares().first;
+    spares().first = s;
   }
 
   std::vector<AnyTensor> asked, answered;  ///< scratch of the caller of gradient
@@ -89,8 +90,10 @@ class TapeStorage {
     values_.push_back(info.reads_result || all ? *s.result : AnyTensor::valueless(*s.result));
     values_.push_back(s.kept);
     scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
-    integers_.insert(integers_.end(), s.attributes->integer, s.attributes->integer + s.attributes->integers);
-    numbers_.insert(numbers_.end(), s.attributes->number, s.attributes->number + s.attributes->numbers);
+    integers_.insert(integers_.end(), s.attributes->integer,
+                     s.attributes->integer + s.attributes->integers);
+    numbers_.insert(numbers_.end(), s.attributes->number,
+                    s.attributes->number + s.attributes->numbers);
     n.integers = static_cast<std::uint8_t>(s.attributes->integers);
     n.numbers = static_cast<std::uint8_t>(s.attributes->numbers);
     nodes_.push_back(n);
@@ -124,9 +127,18 @@ class TapeStorage {
     std::uint8_t operands, integers, numbers;
   };
 
-  static std::vector<std::unique_ptr<TapeStorage>>& free_list() {
-    thread_local std::vector<std::unique_ptr<TapeStorage>> list;
-    return list;
+  struct Spare {
+    TapeStorage* first = nullptr;
+    ~Spare() {
+      while (TapeStorage* s = first) {
+        first = s->next_;
+        delete s;
+      }
+    }
+  };
+  static Spare& spares() {
+    thread_local Spare spare;
+    return spare;
   }
   static AnyTensor filled(Dtype dtype, const Extents& e, double x) {
     AnyTensor t = AnyTensor::empty(dtype, e);
@@ -169,13 +181,14 @@ class TapeStorage {
       fail(Error::shape, "gradient: the loss " + to_string(loss.extents()) +
                              " has more than one element; pass a seed for it");
     if (seed.defined() && !(seed.extents() == loss.extents()))
-      fail(Error::shape, "gradient: the seed " + to_string(seed.extents()) + " does not have the loss's extents " +
-                             to_string(loss.extents()));
+      fail(Error::shape, "gradient: the seed " + to_string(seed.extents()) +
+                             " does not have the loss's extents " + to_string(loss.extents()));
     if (slot >= 0) return;
     for (const Node& n : nodes_)
       if (n.result == loss.id()) return;
-    fail(Error::tape, "gradient: the loss was not recorded by this tape (it was computed before the tape, while "
-                      "paused, by an ended tape, or is not floating point)");
+    fail(Error::tape,
+         "gradient: the loss was not recorded by this tape (it was computed before the tape, while "
+         "paused, by an ended tape, or is not floating point)");
   }
 
   void walk(int wanted, bool consume, GradientSink* sink) {
@@ -188,7 +201,8 @@ class TapeStorage {
       if (result < wanted) adjoint_[static_cast<std::size_t>(result)] = dy;
       run(n, dy, wanted, context, sink);
       if (!consume) continue;
-      for (int i = 0; i < n.operands + 2; ++i) values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
+      for (int i = 0; i < n.operands + 2; ++i)
+        values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
     }
   }
 
@@ -221,7 +235,8 @@ class TapeStorage {
       a.integers = n.integers, a.numbers = n.numbers;
       std::copy_n(integers_.data() + n.integer, n.integers, a.integer);
       std::copy_n(numbers_.data() + n.number, n.numbers, a.number);
-      c.info = n.info, c.operand = operand, c.operands = n.operands, c.scalar = scalars_.data() + n.scalar;
+      c.info = n.info, c.operand = operand, c.operands = n.operands,
+      c.scalar = scalars_.data() + n.scalar;
       c.attributes = &a, c.result = operand + n.operands, c.kept = operand + n.operands + 1;
       c.dy = dy, c.gradient = gradient;
       kernel::backward(c, context);
@@ -234,15 +249,17 @@ class TapeStorage {
       const bool last = uses_[static_cast<std::size_t>(slot[i])] == 0;
       bool later = false;
       for (int j = i + 1; j < n.operands; ++j) later |= slot[j] == slot[i];
-      if (sink && last && !later && slot[i] < wanted && sum.defined()) sink_final(sink, slot[i], sum);
+      if (sink && last && !later && slot[i] < wanted && sum.defined())
+        sink_final(sink, slot[i], sum);
     }
   }
   static bool shared(const AnyTensor& t) {
     const Record& r = *t.get();
-    return r.references.load(std::memory_order_relaxed) != 1 || r.generated || r.buffer->adopted ||
-           r.buffer->references.load(std::memory_order_relaxed) != 1;
+    return r.references.load(Order::relaxed) != 1 || r.generated || r.buffer->adopted ||
+           r.buffer->references.load(Order::relaxed) != 1;
   }
 
+  TapeStorage* next_ = nullptr;
   std::vector<Node> nodes_;
   std::vector<AnyTensor> values_;
   std::vector<double> scalars_, numbers_;

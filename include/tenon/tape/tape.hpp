@@ -20,7 +20,9 @@ struct GradientSink {
 };
 
 namespace detail {
-inline void sink_final(GradientSink* sink, int index, const AnyTensor& gradient) { sink->final(index, gradient); }
+inline void sink_final(GradientSink* sink, int index, const AnyTensor& gradient) {
+  sink->final(index, gradient);
+}
 inline AnyTensor sink_memory(GradientSink* sink, int index) { return sink->memory(index); }
 }  // namespace detail
 
@@ -82,8 +84,8 @@ class Tape final : public Recorder {
     if constexpr (detail::is_expression<L>) return loss.value();
     else return loss;
   }
-  void members_gradient(const AnyTensor& loss, const detail::Members& from, const detail::Members& to,
-                        AfterGradient after) {
+  void members_gradient(const AnyTensor& loss, const detail::Members& from,
+                        const detail::Members& to, AfterGradient after) {
     std::vector<AnyTensor>&value = storage_->asked, &gradient_of = storage_->answered;
     value.clear(), gradient_of.clear();
     for (const AnyTensor* t : from) value.push_back(*t);

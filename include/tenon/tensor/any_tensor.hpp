@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AnyTensor: the value every operation, file and recorder works with, its dtype and rank known at run time.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/convert.hpp>
 #include <tenon/tensor/record.hpp>
 
@@ -22,7 +23,7 @@ class AnyTensor {
       r_ = other.copy_record();
       return;
     }
-    r_->references.fetch_add(1, std::memory_order_relaxed);
+    r_->references.fetch_add(1, Order::relaxed);
   }
   AnyTensor(AnyTensor&& other) noexcept : r_(other.r_) { other.r_ = nullptr; }
   AnyTensor& operator=(AnyTensor other) noexcept {
@@ -61,8 +62,8 @@ class AnyTensor {
     AnyTensor t;
     t.r_ = Record::create();
     t.describe(dtype, e);
-    t.r_->buffer = Buffer::adopt(data, static_cast<std::size_t>(e.size()) * size_of(dtype), release,
-                                 context);
+    t.r_->buffer =
+        Buffer::adopt(data, static_cast<std::size_t>(e.size()) * size_of(dtype), release, context);
     t.r_->data = t.r_->buffer->data;
     return t;
   }
@@ -105,8 +106,9 @@ class AnyTensor {
     check_dtype(r, dtype_of<T>, "data");
     host_access("data");
     if (r.generated || r.valueless) [[unlikely]]
-      fail(Error::tape, r.valueless ? "data: only the extents of this value were kept"
-                                    : "data: random numbers not yet made; to_contiguous() makes them");
+      fail(Error::tape, r.valueless
+                            ? "data: only the extents of this value were kept"
+                            : "data: random numbers not yet made; to_contiguous() makes them");
     return static_cast<const T*>(r.data);
   }
   /// The memory for kernels, without asking anybody.
@@ -132,7 +134,7 @@ class AnyTensor {
   /// id. What other handles see does not change. copy == false: the elements need not survive.
   void detach(bool copy = true) {
     Record& r = record("write");
-    if (r.references.load(std::memory_order_acquire) != 1 || r.writers) {
+    if (r.references.load(Order::acquire) != 1 || r.writers) {
       if (copy || r.generated) {
         Record* fresh = r.writers || r.generated ? copy_record() : share(r);
         r_->drop();
@@ -143,8 +145,8 @@ class AnyTensor {
       }
     }
     Buffer* b = r_->buffer;
-    if (r_->generated || r_->valueless || b->adopted ||
-        b->references.load(std::memory_order_acquire) != 1 || !r_->contiguous()) {
+    if (r_->generated || r_->valueless || b->adopted || b->references.load(Order::acquire) != 1 ||
+        !r_->contiguous()) {
       AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape());
       *this = std::move(fresh);
     }
@@ -193,7 +195,7 @@ class AnyTensor {
     s->id = detail::fresh_id(), s->buffer = r.buffer, s->data = r.data;
     std::memcpy(s->extents, r.extents, sizeof r.extents);
     std::memcpy(s->strides, r.strides, sizeof r.strides);
-    if (s->buffer) s->buffer->references.fetch_add(1, std::memory_order_relaxed);
+    if (s->buffer) s->buffer->references.fetch_add(1, Order::relaxed);
     return s;
   }
   Record* copy_record() const;
@@ -210,7 +212,7 @@ class Writer {
  public:
   explicit Writer(AnyTensor& t) : r_(t.r_) {
     ++r_->writers;
-    r_->references.fetch_add(1, std::memory_order_relaxed);
+    r_->references.fetch_add(1, Order::relaxed);
   }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

@@ -8,10 +8,12 @@ namespace tenon::inline TENON_ISA {
 namespace detail {
 
 /// Elements of a strided source to a strided target, both with the given extents.
-inline void copy_strided(const Extents& e, Dtype from, const void* source, const Index* source_strides,
-                         Dtype to, void* target, const Index* target_strides) {
+inline void copy_strided(const Extents& e, Dtype from, const void* source,
+                         const Index* source_strides, Dtype to, void* target,
+                         const Index* target_strides) {
   if (e.size() == 0) return;
-  const Index from_bytes = static_cast<Index>(size_of(from)), to_bytes = static_cast<Index>(size_of(to));
+  const Index from_bytes = static_cast<Index>(size_of(from)),
+              to_bytes = static_cast<Index>(size_of(to));
   // Axes of extent 1 say nothing; the others are merged where both sides allow.
   Index extent[max_rank], ss[max_rank], ts[max_rank];
   int rank = 0;
@@ -66,7 +68,7 @@ inline void copy_out(const Record& source, Dtype to, void* target) {
     generate(source, 0, e.size(), full.raw_writable());
     return copy_out(*full.get(), to, target);
   }
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   contiguous_strides(e, strides);
   // Converting many short runs would cost more than one pass to put them together.
   if (to != source.dtype && !source.contiguous()) {

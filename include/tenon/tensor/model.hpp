@@ -47,7 +47,9 @@ inline constexpr bool is_optional<std::optional<X>> = true;
 class Members {
  public:
   enum Kind { parameters, states };
-  explicit Members(Kind kind, bool named = false) : kind_(kind), named_(named) { pool().swap(list_); }
+  explicit Members(Kind kind, bool named = false) : kind_(kind), named_(named) {
+    pool().swap(list_);
+  }
   Members(const Members&) = delete;
   Members& operator=(const Members&) = delete;
   ~Members() {
@@ -127,10 +129,12 @@ std::string parameter_path(const void* model, std::size_t i) {
   return named.path(i).empty() ? "itself" : named.path(i);
 }
 /// Every parameter initialised, and no two of them one tensor. `path`: called when a name is needed.
-inline void check_distinct(const Members& m, std::string (*path)(const void*, std::size_t), const void* model) {
+inline void check_distinct(const Members& m, std::string (*path)(const void*, std::size_t),
+                           const void* model) {
   for (std::size_t i = 0; i < m.size(); ++i) {
     if (!m[i].defined())
-      fail(Error::uninitialised, "gradient: the parameter " + path(model, i) + " was never initialised");
+      fail(Error::uninitialised,
+           "gradient: the parameter " + path(model, i) + " was never initialised");
     for (std::size_t j = 0; j < i; ++j)
       if (m[i].id() == m[j].id())
         fail(Error::tape, "gradient: the parameters " + path(model, j) + " and " + path(model, i) +

@@ -2,6 +2,7 @@
 // What a tensor handle points to: a counted record (id, dtype, extents, strides) over a counted buffer.
 #pragma once
 #include <tenon/core/ambient.hpp>
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/dtype.hpp>
 #include <tenon/memory/allocator.hpp>
 #include <tenon/memory/device.hpp>
@@ -14,7 +15,7 @@ namespace tenon::inline TENON_ISA {
 /// Memory shared by records. Its own blocks hold the elements behind this header and 64 readable bytes after
 /// them, so kernels may load whole registers past the end; adopted memory has no such margin.
 struct alignas(64) Buffer {
-  std::atomic<std::uint32_t> references{1};
+  Atomic<std::uint32_t> references{1};
   Device device;
   bool adopted = false;  ///< memory of somebody else: read only, released by `release(context)`
   void* data = nullptr;
@@ -39,7 +40,7 @@ struct alignas(64) Buffer {
     return b;
   }
   void drop() noexcept {
-    if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (references.fetch_sub(1, Order::acq_rel) != 1) return;
     if (release) release(context);
     memory::deallocate(this, adopted ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
   }
@@ -51,22 +52,21 @@ struct RandomKey;
 
 /// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of its own.
 struct Record {
-  std::atomic<std::uint32_t> references{1};
+  Atomic<std::uint32_t> references{1};
   Dtype dtype = Dtype::f32;
   std::uint8_t rank = 0;
-  bool generated = false;    ///< no memory: uniform numbers made from `strides` read as a RandomKey
-  bool valueless = false;    ///< extents only: the tape kept no value
-  std::uint32_t writers = 0; ///< live scoped writers
+  bool generated = false;  ///< no memory: uniform numbers made from `strides` read as a RandomKey
+  bool valueless = false;  ///< extents only: the tape kept no value
+  std::uint32_t writers = 0;  ///< live scoped writers
   std::uint64_t id = 0;
   Buffer* buffer = nullptr;
   void* data = nullptr;
   Index extents[max_rank];
-  Index strides[max_rank];  ///< elements
+  Index strides[max_rank] = {};  ///< elements
 
   static Record* create() { return new (memory::allocate(sizeof(Record))) Record; }
   void drop() noexcept {
-    if (references.load(std::memory_order_acquire) != 1 &&
-        references.fetch_sub(1, std::memory_order_acq_rel) != 1)
+    if (references.load(Order::acquire) != 1 && references.fetch_sub(1, Order::acq_rel) != 1)
       return;
     if (buffer) buffer->drop();
     memory::deallocate(this, sizeof(Record));

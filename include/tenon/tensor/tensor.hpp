@@ -47,23 +47,26 @@ constexpr bool assignable() {
         if (S::known[i] != R::known[i] && S::known[i] != dyn && R::known[i] != dyn) return i;
       return -1;
     }();
-    if constexpr (bad >= 0) return sizeof(extents_differ<op::Assign, AxisTag<bad>, S::known[bad], R::known[bad]>) > 0;
+    if constexpr (bad >= 0)
+      return sizeof(extents_differ<op::Assign, AxisTag<bad>, S::known[bad], R::known[bad]>) > 0;
     else return true;
   }
 }
 
-TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtype, const Extents& known) {
+TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtype,
+                                   const Extents& known) {
   if (r.dtype != dtype)
-    fail(Error::dtype, std::string(name) + ": the value holds " + name_of(r.dtype) + ", the tensor's type is " +
-                           name_of(dtype));
+    fail(Error::dtype, std::string(name) + ": the value holds " + name_of(r.dtype) +
+                           ", the tensor's type is " + name_of(dtype));
   if (r.rank != known.rank)
     fail(Error::shape, std::string(name) + ": the value " + to_string(r.shape()) + " has rank " +
                            std::to_string(int(r.rank)) + ", the tensor's type has rank " +
                            std::to_string(known.rank));
   for (int i = 0; i < known.rank; ++i)
     if (known.extent[i] != dyn && known.extent[i] != r.extents[i])
-      fail(Error::shape, std::string(name) + ": extents differ on axis " + std::to_string(i) + ": the value is " +
-                             to_string(r.shape()) + " (" + std::to_string(r.extents[i]) + " vs " +
+      fail(Error::shape, std::string(name) + ": extents differ on axis " + std::to_string(i) +
+                             ": the value is " + to_string(r.shape()) + " (" +
+                             std::to_string(r.extents[i]) + " vs " +
                              std::to_string(known.extent[i]) + ")");
 }
 }  // namespace detail
@@ -92,7 +95,8 @@ class Tensor {
   template <class U, class R>
     requires(!std::is_same_v<R, S> && std::is_same_v<U, T>)
   Tensor(const Tensor<U, R>& other) : any_(other.any()) {
-    static_assert(detail::assignable<T, S, U, R>(), "tenon: Tensor = tensor: ranks or extents differ");
+    static_assert(detail::assignable<T, S, U, R>(),
+                  "tenon: Tensor = tensor: ranks or extents differ");
     check("tensor");
   }
   Tensor(TensorView<T, S> view);
@@ -121,7 +125,8 @@ class Tensor {
   /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors: Error::value
   /// when the elements are not contiguous.
   std::span<const T> span() const {
-    if (!any_.contiguous()) fail(Error::value, "span: the tensor is a view with gaps; use to_contiguous()");
+    if (!any_.contiguous())
+      fail(Error::value, "span: the tensor is a view with gaps; use to_contiguous()");
     return {data(), static_cast<std::size_t>(size())};
   }
   /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its data.
@@ -146,7 +151,8 @@ class Tensor {
   void check(const char* name) const {
     const Record& r = any_.record(name);
     bool fits = r.dtype == dtype_of<T> && r.rank == S::rank;
-    for (int i = 0; fits && i < S::rank; ++i) fits = S::known[i] == dyn || S::known[i] == r.extents[i];
+    for (int i = 0; fits && i < S::rank; ++i)
+      fits = S::known[i] == dyn || S::known[i] == r.extents[i];
     if (!fits) [[unlikely]] {
       Extents known;
       known.rank = S::rank;

@@ -35,7 +35,7 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
   const Record& v = *from.get();
   if (v.valueless) fail(Error::tape, "write: only the extents of this value were kept");
   const Extents part = s.extents();
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   const int extra = part.rank - v.rank;
   for (int i = 0; i < part.rank; ++i) {
     const Index have = i < extra ? 1 : v.extents[i - extra];

@@ -18,7 +18,8 @@ namespace detail {
 
 using tenon::detail::Members;
 
-inline void collect(const std::string& prefix, const Members& m, std::vector<io::NamedTensor>& out) {
+inline void collect(const std::string& prefix, const Members& m,
+                    std::vector<io::NamedTensor>& out) {
   for (std::size_t i = 0; i < m.size(); ++i)
     if (m[i].defined()) out.push_back({prefix + m.path(i), m[i]});
 }
@@ -28,14 +29,16 @@ void collect(const std::string& prefix, const Model& model, std::vector<io::Name
     Members m(kind, true);
     tenon::detail::collect_members(m, model);
     if (kind == Members::parameters)
-      for (std::size_t i = 0; i < m.size(); ++i) m[i].record(("save: the parameter " + m.path(i)).c_str());
+      for (std::size_t i = 0; i < m.size(); ++i)
+        m[i].record(("save: the parameter " + m.path(i)).c_str());
     collect(prefix, m, out);
   }
 }
 
-inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path, const std::string& name,
-                       const AnyTensor& like) {
-  if (!file.contains(name)) fail(Error::format, "load: " + path + ": the tensor " + name + " is missing");
+inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path,
+                       const std::string& name, const AnyTensor& like) {
+  if (!file.contains(name))
+    fail(Error::format, "load: " + path + ": the tensor " + name + " is missing");
   AnyTensor t = file.tensor(name);
   if (!like.defined()) return t;
   if (t.dtype() != like.dtype())
@@ -44,17 +47,18 @@ inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path,
   const Extents a = t.extents(), b = like.extents();
   for (int i = 0; i < std::min(a.rank, b.rank) && a.rank == b.rank; ++i)
     if (a.extent[i] != b.extent[i])
-      fail(Error::format, "load: " + path + ": the tensor " + name + " differs from the model's on axis " +
-                              std::to_string(i) + ": " + to_string(a) + " and " + to_string(b) + " (" +
-                              std::to_string(a.extent[i]) + " vs " + std::to_string(b.extent[i]) + ")");
+      fail(Error::format,
+           "load: " + path + ": the tensor " + name + " differs from the model's on axis " +
+               std::to_string(i) + ": " + to_string(a) + " and " + to_string(b) + " (" +
+               std::to_string(a.extent[i]) + " vs " + std::to_string(b.extent[i]) + ")");
   if (a.rank != b.rank)
-    fail(Error::format, "load: " + path + ": the tensor " + name + " is " + to_string(a) + ", the model's is " +
-                            to_string(b));
+    fail(Error::format, "load: " + path + ": the tensor " + name + " is " + to_string(a) +
+                            ", the model's is " + to_string(b));
   return t;
 }
 
-inline void restore(const io::SafetensorsFile& file, const std::string& path, const std::string& prefix,
-                    const Members& m, bool optional) {
+inline void restore(const io::SafetensorsFile& file, const std::string& path,
+                    const std::string& prefix, const Members& m, bool optional) {
   for (std::size_t i = 0; i < m.size(); ++i) {
     const std::string name = prefix + m.path(i);
     if (optional && !m[i].defined() && !file.contains(name)) continue;
@@ -62,7 +66,8 @@ inline void restore(const io::SafetensorsFile& file, const std::string& path, co
   }
 }
 template <class Model>
-void restore(const io::SafetensorsFile& file, const std::string& path, const std::string& prefix, Model& model) {
+void restore(const io::SafetensorsFile& file, const std::string& path, const std::string& prefix,
+             Model& model) {
   for (auto kind : {Members::parameters, Members::states}) {
     Members m(kind, true);
     tenon::detail::visit_members(m, model);
@@ -70,10 +75,11 @@ void restore(const io::SafetensorsFile& file, const std::string& path, const std
   }
 }
 
-inline std::uint64_t number(const std::map<std::string, std::string>& metadata, const std::string& path,
-                            const char* key) {
+inline std::uint64_t number(const std::map<std::string, std::string>& metadata,
+                            const std::string& path, const char* key) {
   auto found = metadata.find(key);
-  if (found == metadata.end()) fail(Error::format, "load: " + path + ": the metadata has no " + key);
+  if (found == metadata.end())
+    fail(Error::format, "load: " + path + ": the metadata has no " + key);
   const std::string& text = found->second;
   std::uint64_t value = 0;
   bool good = !text.empty() && text.size() <= 20;
@@ -81,7 +87,8 @@ inline std::uint64_t number(const std::map<std::string, std::string>& metadata, 
     good = good && c >= '0' && c <= '9' && value <= (~std::uint64_t{0} - 9) / 10;
     value = value * 10 + static_cast<std::uint64_t>(c - '0');
   }
-  if (!good) fail(Error::format, "load: " + path + ": " + key + " is \"" + text + "\", not a number");
+  if (!good)
+    fail(Error::format, "load: " + path + ": " + key + " is \"" + text + "\", not a number");
   return value;
 }
 
@@ -116,8 +123,8 @@ void load_model(const std::string& path, Model& model) {
 /// Model, optimizer and the position of data and random numbers, written atomically: a reader finds the old
 /// checkpoint or the new one, never a part.
 template <class Model, class Rule>
-void save_checkpoint(const std::string& path, const Model& model, const optim::Optimizer<Rule, Model>& optimizer,
-                     Position position) {
+void save_checkpoint(const std::string& path, const Model& model,
+                     const optim::Optimizer<Rule, Model>& optimizer, Position position) {
   std::vector<io::NamedTensor> tensors;
   detail::collect("model.", model, tensors);
   constexpr auto names = detail::slot_names<Rule>();
@@ -133,7 +140,8 @@ void save_checkpoint(const std::string& path, const Model& model, const optim::O
 }
 /// Reads what save_checkpoint wrote; model and optimizer change only when all of it fits.
 template <class Model, class Rule>
-Position load_checkpoint(const std::string& path, Model& model, optim::Optimizer<Rule, Model>& optimizer) {
+Position load_checkpoint(const std::string& path, Model& model,
+                         optim::Optimizer<Rule, Model>& optimizer) {
   io::SafetensorsFile file(path);
   Model loaded = model;
   optim::Optimizer<Rule, Model> other = optimizer;
@@ -162,7 +170,8 @@ std::uint64_t hash_parameters(const Model& model) {
   for (const AnyTensor* t : m) {
     AnyTensor dense = t->to_contiguous();
     const auto* p = static_cast<const unsigned char*>(dense.raw());
-    for (std::size_t i = 0, n = static_cast<std::size_t>(dense.size()) * size_of(dense.dtype()); i < n; ++i)
+    for (std::size_t i = 0, n = static_cast<std::size_t>(dense.size()) * size_of(dense.dtype());
+         i < n; ++i)
       hash = (hash ^ p[i]) * 0x100000001b3u;
   }
   return hash;

@@ -2,9 +2,8 @@
 // The inner loops of the matrix product, written once for every register size and compiled for
 // AVX-512, AVX2 and registers of 16 bytes, whatever flags the file is built with.
 #pragma once
+#include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
-
-#include <atomic>
 
 // nvcc's front end does not know the pragma, but hands it on to the host compiler.
 #if defined(__CUDACC__)
@@ -227,14 +226,14 @@ constexpr GemmKernels<T> gemm_kernels() {
 }
 
 /// For tests: the path of all products from now on; one the processor lacks is taken as automatic.
-inline std::atomic<GemmPath>& gemm_path() {
-  static std::atomic<GemmPath> path{GemmPath::automatic};
+inline Atomic<GemmPath>& gemm_path() {
+  static Atomic<GemmPath> path{GemmPath::automatic};
   return path;
 }
 
 /// The path that is taken: the best one of the processor unless gemm_path() asks for a lower one.
 inline GemmPath chosen_gemm_path() {
-  GemmPath wanted = gemm_path().load(std::memory_order_relaxed);
+  GemmPath wanted = gemm_path().load(Order::relaxed);
 #if defined(__x86_64__) || defined(__i386__)
   static const GemmPath best = [] {
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

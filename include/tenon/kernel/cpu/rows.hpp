@@ -26,11 +26,13 @@ struct alignas(64) Cursor {
     p = row = static_cast<const char*>(base) + bytes_on;
     mask = step ? -1 : 0;
     if (step) return;
-    for (int k = 0; k < TENON_REGISTER_BYTES; k += size) std::memcpy(copies + k, row, size == 4 ? 4 : 8);
+    for (int k = 0; k < TENON_REGISTER_BYTES; k += size)
+      std::memcpy(copies + k, row, size == 4 ? 4 : 8);
     p = row = copies;
   }
 };
-inline __attribute__((noinline)) void load_rest(Cursor* c, int count, Index position, std::size_t bytes) {
+inline __attribute__((noinline)) void load_rest(Cursor* c, int count, Index position,
+                                                std::size_t bytes) {
   for (int i = 0; i < count; ++i)
     if (c[i].mask) {
       std::memcpy(c[i].copies, c[i].row + position, bytes);
@@ -42,7 +44,9 @@ template <int Count, int Bytes>
 struct Cursors {
   Cursor at[Count > 0 ? Count : 1];
 
-  TENON_INLINE const char* address(int i, Index j) const { return at[i].p + (j * Bytes & at[i].mask); }
+  TENON_INLINE const char* address(int i, Index j) const {
+    return at[i].p + (j * Bytes & at[i].mask);
+  }
   /// `left` elements from position j on are the last of the row.
   TENON_INLINE void rest(Index j, Index left) {
     load_rest(at, Count, j * Bytes, static_cast<std::size_t>(left) * Bytes);
@@ -252,9 +256,8 @@ struct RowKernel {
   // Backward. d[i] is dL/d(node i): of one register along the row, or, for a node that is constant along the
   // row, what has been summed so far (lane by lane within a pass, then joined).
   template <int P, int... I>
-  static TENON_INLINE void seed(const Lanes& x, [[maybe_unused]] V* d,
-                                [[maybe_unused]] V index, [[maybe_unused]] M inside,
-                                std::integer_sequence<int, I...>) {
+  static TENON_INLINE void seed(const Lanes& x, [[maybe_unused]] V* d, [[maybe_unused]] V index,
+                                [[maybe_unused]] M inside, std::integer_sequence<int, I...>) {
     (seed_one<typename G::template Op<I>>(x, d, I, plan.edge[P][I][0], index, inside), ...);
   }
   template <class R>
@@ -267,7 +270,8 @@ struct RowKernel {
   template <int P, int... I>
   static TENON_INLINE void reverse(const Lanes& x, [[maybe_unused]] V* d, [[maybe_unused]] M inside,
                                    std::integer_sequence<int, I...>) {
-    (detail::adjoint<typename G::template Op<I>>(x.v, d, I, plan.operand[I], plan.edge[P][I], inside),
+    (detail::adjoint<typename G::template Op<I>>(x.v, d, I, plan.operand[I], plan.edge[P][I],
+                                                 inside),
      ...);
   }
   template <int... I>
@@ -292,8 +296,8 @@ struct RowKernel {
                plan.first_pass[I] == P ? b.gradient_mode[I] : std::uint8_t{plain::gradient_add}),
      ...);
   }
-  static TENON_INLINE void leave_one(V g, V& sum, const Block& b, int i, Index r, Index j, bool full,
-                                     M inside, std::uint8_t mode) {
+  static TENON_INLINE void leave_one(V g, V& sum, const Block& b, int i, Index r, Index j,
+                                     bool full, M inside, std::uint8_t mode) {
     if (b.gradient_mode[i] == plain::gradient_none) return;
     if (!b.gradient_step[i]) {
       sum = sum + select(inside, g, V(0));
@@ -316,7 +320,8 @@ struct RowKernel {
   }
 
   template <int P>
-  static TENON_INLINE void backward_pass(Lanes& x, Pointers& p, V* d, V* sum, const Block& b, Index r) {
+  static TENON_INLINE void backward_pass(Lanes& x, Pointers& p, V* d, V* sum, const Block& b,
+                                         Index r) {
     using expr::Nodes, expr::Visit;
     reverse_row(x, d, Nodes<G, Visit::row_ops_down, P + 1>{});
     using Leaves = Nodes<G, Visit::backward_leaves, P>;
@@ -355,7 +360,7 @@ struct RowKernel {
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
       p.at[dy_pointer].set(b.dy, b.dy_row * r * Index{sizeof(T)}, b.dy_step, sizeof(T));
-      if constexpr (FromResult) 
+      if constexpr (FromResult)
         p.at[result_pointer].set(b.y, b.y_row * r * Index{sizeof(T)}, 1, sizeof(T));
       if constexpr (depth > 0) {
         recall(x, static_cast<const T*>(b.kept) + r * 2 * plan.reductions);
@@ -364,8 +369,7 @@ struct RowKernel {
       V d[G::nodes], sum[G::leaves > 0 ? G::leaves : 1];
       for (int i = 0; i < G::nodes; ++i) d[i] = V(0);
       for (int i = 0; i < G::leaves; ++i) sum[i] = V(0);
-      if constexpr (plan.row[root])
-        d[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));
+      if constexpr (plan.row[root]) d[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));
       backward_pass<depth>(x, p, d, sum, b, r);
       reverse_row(x, d, Nodes<G, Visit::row_ops_down, 0>{});
       for (int i = 0; i < G::leaves; ++i) {

@@ -16,12 +16,14 @@ struct Dropout {
   auto operator()(X&& x) const {
     using T = element_of<X>;
     using S = shape_of<X>;
-    if (!(p >= 0 && p < 1)) fail(Error::value, "dropout: p is " + std::to_string(p) + ", not in [0, 1)");
+    if (!(p >= 0 && p < 1))
+      fail(Error::value, "dropout: p is " + std::to_string(p) + ", not in [0, 1)");
     const S shape = x.shape();
     const bool active = p > 0 && is_training();
     const float keep = active ? 1 - p : 1;
     // Without dropout the mask is the constant 0, which every `u < keep` passes.
-    AnyTensor u = active ? kernel::uniform_leaf(dtype_of<compute_t<T>>, shape.extents()) : zero<compute_t<T>>();
+    AnyTensor u = active ? kernel::uniform_leaf(dtype_of<compute_t<T>>, shape.extents())
+                         : zero<compute_t<T>>();
     auto mask = detail_leaf<compute_t<T>>(std::move(u), shape);
     return where(std::move(mask) < keep, std::forward<X>(x) * (1 / keep), 0.0f);
   }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Atomic numbers and a lock for a few instructions. <atomic> and <mutex> bring <chrono> and more with them: a third
+// of the time that tenon.hpp would cost.
+#pragma once
+#include <tenon/core/config.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+enum class Order : int {
+  relaxed = __ATOMIC_RELAXED,
+  acquire = __ATOMIC_ACQUIRE,
+  release = __ATOMIC_RELEASE,
+  acq_rel = __ATOMIC_ACQ_REL,
+  seq_cst = __ATOMIC_SEQ_CST
+};
+
+/// A number, flag or enumeration that threads share; the members are those of std::atomic.
+template <class T>
+class Atomic {
+ public:
+  constexpr Atomic(T x = T{}) : x_(x) {}
+  Atomic(const Atomic&) = delete;
+  Atomic& operator=(const Atomic&) = delete;
+
+  T load(Order order = Order::seq_cst) const {
+    T x;
+    __atomic_load(&x_, &x, static_cast<int>(order));
+    return x;
+  }
+  void store(T x, Order order = Order::seq_cst) {
+    __atomic_store(&x_, &x, static_cast<int>(order));
+  }
+  T exchange(T x, Order order = Order::seq_cst) {
+    T before;
+    __atomic_exchange(&x_, &x, &before, static_cast<int>(order));
+    return before;
+  }
+  T fetch_add(T d, Order order = Order::seq_cst) {
+    return __atomic_fetch_add(&x_, d, static_cast<int>(order));
+  }
+  T fetch_sub(T d, Order order = Order::seq_cst) {
+    return __atomic_fetch_sub(&x_, d, static_cast<int>(order));
+  }
+  bool compare_exchange_weak(T& expected, T desired, Order order = Order::seq_cst) {
+    const Order failed = order == Order::acq_rel   ? Order::acquire
+                         : order == Order::release ? Order::relaxed
+                                                   : order;
+    return __atomic_compare_exchange(&x_, &expected, &desired, true, static_cast<int>(order),
+                                     static_cast<int>(failed));
+  }
+
+ private:
+  T x_;
+};
+
+/// Guards a few instructions; a thread that has to wait spins.
+class SpinLock {
+ public:
+  void lock() {
+    while (taken_.exchange(true, Order::acquire))
+      while (taken_.load(Order::relaxed)) pause();
+  }
+  void unlock() { taken_.store(false, Order::release); }
+
+ private:
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
+  Atomic<bool> taken_{false};
+};
+
+/// Holds a lock for a scope.
+template <class Lock>
+class Locked {
+ public:
+  explicit Locked(Lock& lock) : lock_(lock) { lock_.lock(); }
+  ~Locked() { lock_.unlock(); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+}  // namespace tenon
