@@ -2,7 +2,6 @@
 // Tensors: making them, looking at parts, computing, reading and writing memory of others, and what errors say.
 // What the program prints stands behind `//` where it is short.
 #include <tenon/eigen.hpp>
-#include <tenon/function/all.hpp>
 #include <tenon/tenon.hpp>
 
 #include <cstdio>
@@ -24,7 +23,7 @@ void creation() {
 void views() {
   Tensor x = reshape<Shape<3, 4>>(arange<float>(12));
   print(x(1));                       // [4. 5. 6. 7.]
-  print(x(all, slice(0, open, 2)));  // every second column; a slice's extent is dyn
+  print(x(every, slice(0, open, 2)));  // every second column; a slice's extent is dyn
   x(0, 3) = 30;                      // assigning to x(...) writes into x
   x(slice<1, 3>(), 0) *= 10;         // this slice's extent is static
   auto row = x(2);                   // a view with a name is a value

@@ -6,6 +6,7 @@
 #include <tenon/train.hpp>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 // Reading options need not be fast; unoptimised it compiles in half the time.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -50,6 +51,20 @@ struct Options {
   std::string data, checkpoint = "fashion_mnist.safetensors", resume;
 };
 
+// What would otherwise be found out after the training.
+void check(const Options& o) {
+  if (o.epochs < 0 || o.steps < 0 || o.samples < 0 || o.threads < 0)
+    fail(Error::value, "--epochs, --steps, --samples and --threads must not be negative");
+  if (!(o.lr >= 0 && o.lr <= 1e6f)) fail(Error::value, "--lr must be a number from 0 to 1e6");
+  if (!(o.dropout >= 0 && o.dropout < 1)) fail(Error::value, "--dropout must lie in [0, 1)");
+  const std::size_t slash = o.checkpoint.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : o.checkpoint.substr(0, slash + 1);
+  struct stat info;
+  if (slash + 1 == o.checkpoint.size() || access(folder.c_str(), W_OK) != 0 ||
+      (stat(o.checkpoint.c_str(), &info) == 0 && !S_ISREG(info.st_mode)))
+    fail(Error::file, "--checkpoint " + o.checkpoint + " cannot be written");
+}
+
 data::ImageSet load(const Options& options) {
   const std::string installed = "/usr/share/datasets/fashion-mnist";
   struct stat info;
@@ -80,9 +95,12 @@ double accuracy(const Net& net, const data::ImageSet& set) {
 }
 
 void run(const Options& options) {
+  check(options);
   if (options.threads > 0) set_num_threads(options.threads);
   const auto start = std::chrono::steady_clock::now();
   const data::ImageSet set = load(options);
+  if (set.train_images.size() == 0 || set.test_images.size() == 0)
+    fail(Error::value, "the data set has no training or no test images");
   data::Batches batches(first_rows(set.train_images, options.samples),
                         first_rows(set.train_labels, options.samples), options.batch, options.seed);
   const std::int64_t per_epoch = batches.steps_per_epoch(),

@@ -45,8 +45,18 @@ done
 for page in README.md docs/*.md; do
   while read -r link; do
     [ -e "$(dirname "$page")/$link" ] || wrong "$page: the link $link leads nowhere"
-  done < <(grep -oE '\]\([^):#]+' "$page" | sed 's/^](//' | sort -u)
+  done < <(sed -e '/^```/,/^```$/d' -e 's/`[^`]*`//g' "$page" | grep -oE '\]\([^):# ]+' | sed 's/^](//' | sort -u || true)
 done
+
+# layout.md names every header in its folder's rows.
+while read -r header; do
+  folder=${header%%/*} rest=${header#*/}
+  [ "$folder" = "$rest" ] && continue
+  awk -v folder="$folder" -v name="${rest%.hpp}" -F'|' '
+    $2 ~ /[a-z]/ {n = split($2, part, " "); current = part[n]}
+    current == folder {gsub(/,/, " ", $3); m = split($3, names, " "); for (i = 1; i <= m; i++) if (names[i] == name) found = 1}
+    END {exit !found}' docs/layout.md || wrong "docs/layout.md: no $header"
+done < <(cd include/tenon && find . -name '*.hpp' ! -name all.hpp | sed 's/^..//' | LC_ALL=C sort)
 
 program=$build/tests/run_first_program
 line=$(grep -n '^```text$' README.md | head -n 1 | cut -d: -f1 || true)

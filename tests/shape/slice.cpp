@@ -58,7 +58,7 @@ TEST_CASE("slice: integers drop an axis, slices keep it, missing indices take th
   const Index strides[] = {30, 6, 1};
   CHECK(s.offset(strides) == 30);
   CHECK(select_indices("f", e).extents() == e);
-  CHECK(select_indices("f", e, -1, all, -2).extents() == Extents{1, {5}});
+  CHECK(select_indices("f", e, -1, every, -2).extents() == Extents{1, {5}});
 }
 
 TEST_CASE("slice: the type knows what a static slice leaves of a static extent", "[shape]") {

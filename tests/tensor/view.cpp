@@ -16,10 +16,10 @@ concept Assignable = requires(X x) {
 TEST_CASE("view: integers drop an axis, slices keep it", "[tensor]") {
   auto x = made();
   static_assert(std::is_base_of_v<Tensor<double, Shape<3>>, decltype(x(0))>);
-  static_assert(std::is_base_of_v<Tensor<double, Shape<2, dyn>>, decltype(x(all, slice(0, 2)))>);
-  static_assert(std::is_base_of_v<Tensor<double, Shape<2, 2>>, decltype(x(all, slice<0, 2>()))>);
+  static_assert(std::is_base_of_v<Tensor<double, Shape<2, dyn>>, decltype(x(every, slice(0, 2)))>);
+  static_assert(std::is_base_of_v<Tensor<double, Shape<2, 2>>, decltype(x(every, slice<0, 2>()))>);
   CHECK(same(x(1), tensor<double>({4, 5, 6})));
-  CHECK(same(x(all, slice(open, open, -2)), tensor<double>({{3, 1}, {6, 4}})));
+  CHECK(same(x(every, slice(open, open, -2)), tensor<double>({{3, 1}, {6, 4}})));
   CHECK(x(-1, 1).item() == 5);
   CHECK(same(Tensor(x(0) * x(1)), tensor<double>({4, 10, 18})));
   CHECK_THROWS_WITH(x(2), ContainsSubstring("index 2 is out of range on axis 0 of extent 2"));
@@ -35,21 +35,21 @@ TEST_CASE("view: assignment through a temporary writes into x alone, under a new
   CHECK(x.id() != id);
   const double* memory = x.data();
   x(1, slice(0, 2)) = tensor<double>({8, 9});
-  x(all, 2) = tensor<double>({1, 2}) * 10;
+  x(every, 2) = tensor<double>({1, 2}) * 10;
   CHECK(same(x, tensor<double>({{7, 7, 10}, {8, 9, 20}})));
   CHECK(x.data() == memory);  // the only owner writes in place
   x(0) += 1;
   x(1) *= tensor<double>({1, 2, 3});
-  x(all, slice<0, 1>()) -= 1.0;
+  x(every, slice<0, 1>()) -= 1.0;
   x(1, 2) /= 2;
   CHECK(same(x, tensor<double>({{7, 8, 11}, {7, 18, 30}})));
-  x(all) = tensor<double>({1, 2, 3});  // broadcast along axis 0
+  x(every) = tensor<double>({1, 2, 3});  // broadcast along axis 0
   CHECK(same(x, tensor<double>({{1, 2, 3}, {1, 2, 3}})));
 }
 
 TEST_CASE("view: what is assigned may be a part of x itself", "[tensor]") {
   auto x = made();
-  x(all, slice(1, open)) = x(all, slice(0, 2));
+  x(every, slice(1, open)) = x(every, slice(0, 2));
   CHECK(same(x, tensor<double>({{1, 1, 2}, {4, 4, 5}})));
   x(slice(0, 2)) = x(slice(open, open, -1));
   CHECK(same(x, tensor<double>({{4, 4, 5}, {1, 1, 2}})));
@@ -91,7 +91,7 @@ TEST_CASE("view: reading is recorded, writing is not", "[tensor]") {
   auto x = made();
   Tape tape;
   auto row = x(0);
-  auto loss = sum(row * x(1, slice(open, open, -1))) + sum(x(all, 1));
+  auto loss = sum(row * x(1, slice(open, open, -1))) + sum(x(every, 1));
   x(0) = 100.0;  // the tape keeps what it saw
   auto old = made();
   const AnyTensor wrt[] = {row.any()};
@@ -99,7 +99,7 @@ TEST_CASE("view: reading is recorded, writing is not", "[tensor]") {
   tape.gradient(Tensor(std::move(loss)).any(), wrt, g);
   CHECK(same(g[0], tensor<double>({6, 5, 4})));
   Tape again;
-  auto value = sum(old(0) * old(1)) + sum(old(all, slice<0, 2>()));
+  auto value = sum(old(0) * old(1)) + sum(old(every, slice<0, 2>()));
   CHECK(same(again.gradient(value, old), tensor<double>({{5, 6, 6}, {2, 3, 3}})));
 }
 
@@ -119,6 +119,6 @@ TEST_CASE("view: element types and extents of an assignment must fit", "[tensor]
   CHECK(static_cast<float>(h.data()[0]) == 0.10009765625f);
   CHECK(static_cast<float>(h.data()[1]) == 4.0f);
   auto none = zeros<double>(Shape<0, 3>{});
-  none(all, 1) = 5.0;
+  none(every, 1) = 5.0;
   CHECK(none.size() == 0);
 }

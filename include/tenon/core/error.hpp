@@ -3,8 +3,11 @@
 #pragma once
 #include <tenon/core/config.hpp>
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 
 namespace tenon::inline TENON_ISA {
 
@@ -34,7 +37,52 @@ class TENON_SHARED Error : public std::runtime_error {
   Code code_;
 };
 
-/// Throws; out of line, so that checks cost their callers one branch. `text` begins with the function's name.
+/// One piece of a message: text, a number, or anything for which append_text(std::string&, const T&) exists.
+/// Messages are put together out of line, so that a check costs its caller little code.
+class Piece {
+ public:
+  Piece(const char* text) : text_(text) {}
+  Piece(std::string_view text) : text_(text) {}
+  Piece(const std::string& text) : text_(text) {}
+  template <class I>
+    requires std::is_integral_v<I> Piece(I number)
+        : number_(static_cast<long long>(number)), kind_(whole) {}
+    Piece(double number) : real_(number), kind_(real) {}
+    template <class T>
+      requires std::is_class_v<T> Piece(const T& object)
+          : object_(&object),
+            append_(
+                [](std::string& to, const void* o) { append_text(to, *static_cast<const T*>(o)); }),
+            kind_(other) {}
+
+      TENON_COLD void append_to(std::string& to) const {
+        if (kind_ == words) to.append(text_);
+        else if (kind_ == whole) to.append(std::to_string(number_));
+        else if (kind_ == real) to.append(std::to_string(real_));
+        else append_(to, object_);
+      }
+
+     private:
+      enum Kind { words, whole, real, other };
+      std::string_view text_;
+      long long number_ = 0;
+      double real_ = 0;
+      const void* object_ = nullptr;
+      void (*append_)(std::string&, const void*) = nullptr;
+      Kind kind_ = words;
+};
+
+/// The pieces one after the other.
+TENON_COLD inline std::string text_of(std::initializer_list<Piece> pieces) {
+  std::string text;
+  for (const Piece& p : pieces) p.append_to(text);
+  return text;
+}
+
+/// Throws; out of line. The text begins with the function's name.
+[[noreturn]] TENON_COLD inline void fail(Error::Code code, std::initializer_list<Piece> pieces) {
+  throw Error(code, text_of(pieces));
+}
 [[noreturn]] TENON_COLD inline void fail(Error::Code code, const std::string& text) {
   throw Error(code, text);
 }

@@ -219,8 +219,8 @@ void fill_from_blocks(const char* name, const RandomKey& key, Index first, Index
                       const Convert& convert) {
   constexpr Index per_block = Convert::per_block, chunk = philox_lanes * per_block;
   if (first < 0 || n < 0 || first > static_cast<Index>(RandomKey::blocks) * per_block - n)
-    fail(Error::value, std::string(name) + ": elements " + std::to_string(first) + " .. + " +
-                           std::to_string(n) + " leave the 2^40 blocks of one draw");
+    fail(Error::value,
+         {name, ": elements ", first, " .. + ", n, " leave the 2^40 blocks of one draw"});
   alignas(64) std::uint32_t words[philox_lanes * 4];
   alignas(64) T part[chunk];
   std::uint64_t block = static_cast<std::uint64_t>(first / per_block);
@@ -238,9 +238,8 @@ void fill_from_blocks(const char* name, const RandomKey& key, Index first, Index
 template <class T>
 void check_interval(const char* name, T low, T high) {
   if (!(low <= high) || !std::isfinite(high - low + 0 * low))
-    fail(Error::value, std::string(name) +
-                           ": needs finite low <= high and a finite difference, got " +
-                           std::to_string(low) + " and " + std::to_string(high));
+    fail(Error::value,
+         {name, ": needs finite low <= high and a finite difference, got ", low, " and ", high});
 }
 
 }  // namespace detail
@@ -276,8 +275,7 @@ inline void fill_bits(const RandomKey& key, Index first, Index n, std::uint32_t*
 inline void fill_integers(const RandomKey& key, Index first, Index n, std::int64_t* out,
                           std::int64_t low, std::int64_t high) {
   if (low >= high)
-    fail(Error::value, "fill_integers: needs low < high, got " + std::to_string(low) + " and " +
-                           std::to_string(high));
+    fail(Error::value, {"fill_integers: needs low < high, got ", low, " and ", high});
   std::uint64_t from = static_cast<std::uint64_t>(low),
                 range = static_cast<std::uint64_t>(high) - from;
   detail::fill_from_blocks("fill_integers", key, first, n, out, detail::Integers{from, range});
@@ -296,8 +294,8 @@ void fill_normal(const RandomKey& key, Index first, Index n, T* out, double mean
   static_assert(std::is_floating_point_v<T> && sizeof(T) <= 8,
                 "tenon: fill_normal makes float or double");
   if (!std::isfinite(mean) || !std::isfinite(deviation) || deviation < 0)
-    fail(Error::value, "fill_normal: needs a finite mean and a finite deviation >= 0, got " +
-                           std::to_string(mean) + " and " + std::to_string(deviation));
+    fail(Error::value, {"fill_normal: needs a finite mean and a finite deviation >= 0, got ", mean,
+                        " and ", deviation});
   detail::fill_from_blocks("fill_normal", key, first, n, out, detail::Normal<T>{mean, deviation});
 }
 

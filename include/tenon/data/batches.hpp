@@ -62,16 +62,13 @@ class Batches {
       : images_(images), labels_(labels), batch_(batch_size), options_(options) {
     key_.seed = rng.stream("batches").seed();
     if (batch_size < 1)
-      fail(Error::value,
-           "Batches: a batch of " + std::to_string(batch_size) + " rows: the least is 1");
+      fail(Error::value, {"Batches: a batch of ", batch_size, " rows: the least is 1"});
     const Extents e = images.record("Batches: images").shape(), l = labels.extents();
     if (e.rank == 0 || l.rank == 0)
-      fail(Error::shape,
-           "Batches: images " + to_string(e) + " and labels " + to_string(l) + " need an axis 0");
+      fail(Error::shape, {"Batches: images ", e, " and labels ", l, " need an axis 0"});
     if (e[0] != l[0])
-      fail(Error::shape, "Batches: images and labels differ on axis 0: " + to_string(e) + " and " +
-                             to_string(l) + " (" + std::to_string(e[0]) + " vs " +
-                             std::to_string(l[0]) + ")");
+      fail(Error::shape, {"Batches: images and labels differ on axis 0: ", e, " and ", l, " (",
+                          e[0], " vs ", l[0], ")"});
     images.host_access("Batches");
     labels.host_access("Batches");
     images_ = images.to_contiguous();
@@ -89,15 +86,14 @@ class Batches {
   Index rows() const { return images_.get()->extents[0]; }
   Index batch_size() const { return batch_; }
   Index steps_per_epoch() const {
-    return options_.drop_last ? rows() / batch_ : (rows() + batch_ - 1) / batch_;
+    return options_.drop_last ? rows() / batch_ : rows() / batch_ + (rows() % batch_ != 0);
   }
 
   /// Batch `step` of epoch `epoch`, both from 0. Errors: Error::index.
   Batch at(Index epoch, Index step) {
     if (epoch < 0 || epoch >> 48 != 0 || step < 0 || step >= steps_per_epoch())
-      fail(Error::index, "Batches: no step " + std::to_string(step) + " in epoch " +
-                             std::to_string(epoch) + " of " + std::to_string(steps_per_epoch()) +
-                             " steps");
+      fail(Error::index,
+           {"Batches: no step ", step, " in epoch ", epoch, " of ", steps_per_epoch(), " steps"});
     shuffle(epoch);
     const Index first = step * batch_, left = rows() - first, n = left < batch_ ? left : batch_;
     return {gather(images_, first, n, images_.dtype() == Dtype::u8),

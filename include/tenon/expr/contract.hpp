@@ -78,10 +78,8 @@ struct ProductShape {
 };
 
 [[noreturn]] TENON_COLD inline void fail_product(const Extents& a, const Extents& b) {
-  fail(Error::shape, "matmul: inner extents differ on axis " + std::to_string(a.rank - 1) + ": " +
-                         to_string(a) + " and " + to_string(b) + " (" +
-                         std::to_string(a.extent[a.rank - 1]) + " vs " +
-                         std::to_string(b.extent[b.rank - 2]) + ")");
+  fail(Error::shape, {"matmul: inner extents differ on axis ", a.rank - 1, ": ", a, " and ", b,
+                      " (", a.extent[a.rank - 1], " vs ", b.extent[b.rank - 2], ")"});
 }
 inline Extents product_extents(const Extents& a, const Index* known_a, const Extents& b,
                                const Index* known_b) {

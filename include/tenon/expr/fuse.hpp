@@ -159,9 +159,8 @@ struct FuseConstants {
 
 [[noreturn]] TENON_COLD inline void fail_agreement(const char* name, int axis, Index left,
                                                    Index right) {
-  fail(Error::shape, std::string(name) + ": operands do not broadcast on axis " +
-                         std::to_string(axis) + " (" + std::to_string(left) + " vs " +
-                         std::to_string(right) + ")");
+  fail(Error::shape,
+       {name, ": operands do not broadcast on axis ", axis, " (", left, " vs ", right, ")"});
 }
 /// The extent with a name.
 inline Index resolve(Index e, const AnyTensor* argument) {

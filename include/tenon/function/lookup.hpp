@@ -24,15 +24,13 @@ constexpr Index lookup_block = 64 * 1024;  // bytes of rows that one thread copi
 inline AnyTensor checked_index(const char* name, const AnyTensor& index, Index rows) {
   const Record& r = index.record(name);
   if (is_floating(r.dtype) || r.dtype == Dtype::boolean) [[unlikely]]
-    fail(Error::dtype,
-         std::string(name) + ": the index holds " + name_of(r.dtype) + ", not integers");
+    fail(Error::dtype, {name, ": the index holds ", name_of(r.dtype), ", not integers"});
   AnyTensor at = index.to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   for (Index i = 0, n = at.size(); i < n; ++i)
     if (p[i] < 0 || p[i] >= rows) [[unlikely]]
-      fail(Error::index, std::string(name) + ": index " + std::to_string(p[i]) + " at position " +
-                             std::to_string(i) + " is out of range for axis 0 of extent " +
-                             std::to_string(rows));
+      fail(Error::index, {name, ": index ", p[i], " at position ", i,
+                          " is out of range for axis 0 of extent ", rows});
   return at;
 }
 
@@ -97,8 +95,7 @@ inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, b
   const Extents e = x.record(name).shape();
   const int along = normalize_axis(name, axis, e.rank);
   if (e.extent[along] == 0) [[unlikely]]
-    fail(Error::value, std::string(name) + ": axis " + std::to_string(along) + " of " +
-                           to_string(e) + " has no elements");
+    fail(Error::value, {name, ": axis ", along, " of ", e, " has no elements"});
   Index outer = 1, inner = 1;
   Extents left;
   for (int i = 0; i < e.rank; ++i) {
@@ -127,12 +124,11 @@ inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, b
 inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
   const Extents t = table.record("take").shape();
   if (t.rank == 0) [[unlikely]]
-    fail(Error::shape, "take: the table has rank 0");
+    fail(Error::shape, {"take: the table has rank 0"});
   const AnyTensor at = detail::checked_index("take", index, t.extent[0]);
   Extents e = at.extents();
   if (e.rank + t.rank - 1 > max_rank) [[unlikely]]
-    fail(Error::shape,
-         "take: " + to_string(t) + " at " + to_string(e) + " would have more than 8 axes");
+    fail(Error::shape, {"take: ", t, " at ", e, " would have more than 8 axes"});
   Index width = static_cast<Index>(size_of(table.dtype()));
   for (int i = 1; i < t.rank; ++i) e.extent[e.rank++] = t.extent[i], width *= t.extent[i];
   const AnyTensor rows = table.to_contiguous();
@@ -161,13 +157,12 @@ inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index
   Index width = 1;
   for (int i = 0; i < lead || i < d.rank; ++i) {
     if (i < lead && (i >= d.rank || d.extent[i] != at.extent(i))) [[unlikely]]
-      fail(Error::shape, "scatter_rows: " + to_string(d) +
-                             " does not begin with the extents of the index " +
-                             to_string(at.extents()));
+      fail(Error::shape,
+           {"scatter_rows: ", d, " does not begin with the extents of the index ", at.extents()});
     if (i >= lead) e.extent[e.rank++] = d.extent[i], width *= d.extent[i];
   }
   if (dy.dtype() != Dtype::f32 && dy.dtype() != Dtype::f64) [[unlikely]]
-    fail(Error::dtype, std::string("scatter_rows: needs f32 or f64, not ") + name_of(dy.dtype()));
+    fail(Error::dtype, {"scatter_rows: needs f32 or f64, not ", name_of(dy.dtype())});
   // Positions sorted by row, those of one row in their order.
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const Index n = at.size();

@@ -178,8 +178,7 @@ inline AnyTensor flip(const AnyTensor& x, int axis) {
 inline AnyTensor permute(const AnyTensor& x, std::span<const int> axes) {
   const int rank = x.record("permute").rank;
   if (static_cast<int>(axes.size()) != rank) [[unlikely]]
-    fail(Error::index, "permute: " + std::to_string(axes.size()) + " axes for a tensor of rank " +
-                           std::to_string(rank));
+    fail(Error::index, {"permute: ", axes.size(), " axes for a tensor of rank ", rank});
   Extents e;
   e.rank = rank;
   Index strides[max_rank] = {};
@@ -189,7 +188,7 @@ inline AnyTensor permute(const AnyTensor& x, std::span<const int> axes) {
   for (int i = 0; i < rank; ++i) {
     const int from = normalize_axis("permute", axes[static_cast<std::size_t>(i)], rank);
     if (seen >> from & 1) [[unlikely]]
-      fail(Error::index, "permute: axis " + std::to_string(from) + " is named twice");
+      fail(Error::index, {"permute: axis ", from, " is named twice"});
     seen |= 1u << from;
     e.extent[i] = base.get()->extents[from], strides[i] = base.stride(from);
     a.push(from);
@@ -222,12 +221,11 @@ inline AnyTensor reshape(const AnyTensor& x, Extents e) {
     else known *= e.extent[i];
   }
   if (holes > 1) [[unlikely]]
-    fail(Error::shape, "reshape: " + to_string(e) + " may have one extent -1 and none below");
+    fail(Error::shape, {"reshape: ", e, " may have one extent -1 and none below"});
   if (missing >= 0) {
     if (known == 0 || n % known != 0) [[unlikely]]
-      fail(Error::shape, "reshape: " + to_string(x.extents()) + " has " + std::to_string(n) +
-                             " elements, which no extent on axis " + std::to_string(missing) +
-                             " of " + to_string(e) + " gives");
+      fail(Error::shape, {"reshape: ", x.extents(), " has ", n,
+                          " elements, which no extent on axis ", missing, " of ", e, " gives"});
     e.extent[missing] = n / known;
   }
   return kernel::reshape(x, e, Context::current());
@@ -238,8 +236,8 @@ inline AnyTensor squeeze(const AnyTensor& x, int axis) {
   const Record& r = x.record("squeeze");
   const int gone = normalize_axis("squeeze", axis, r.rank);
   if (r.extents[gone] != 1) [[unlikely]]
-    fail(Error::shape, "squeeze: axis " + std::to_string(gone) + " of " + to_string(x.extents()) +
-                           " has extent " + std::to_string(r.extents[gone]) + ", not 1");
+    fail(Error::shape,
+         {"squeeze: axis ", gone, " of ", x.extents(), " has extent ", r.extents[gone], ", not 1"});
   Selection s = Selection::everything(r.shape());
   s.take("squeeze", gone, Index{0});
   return select(x, s);
@@ -250,7 +248,7 @@ inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
   AnyTensor base = x.record("unsqueeze").generated ? x.to_contiguous() : x;
   const Record& r = *base.get();
   if (r.rank == max_rank) [[unlikely]]
-    fail(Error::shape, "unsqueeze: the tensor " + to_string(x.extents()) + " has 8 axes already");
+    fail(Error::shape, {"unsqueeze: the tensor ", x.extents(), " has 8 axes already"});
   const int at = normalize_axis("unsqueeze", axis, r.rank + 1);
   Extents e;
   e.rank = r.rank + 1;
@@ -272,8 +270,7 @@ inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
   Index strides[max_rank] = {};
   const int extra = e.rank - r.rank;
   if (extra < 0) [[unlikely]]
-    fail(Error::shape,
-         "broadcast_to: " + to_string(r.shape()) + " has more axes than " + to_string(e));
+    fail(Error::shape, {"broadcast_to: ", r.shape(), " has more axes than ", e});
   for (int i = 0; i < e.rank; ++i) {
     const Index from = i < extra ? 1 : r.extents[i - extra];
     if (from != e.extent[i] && from != 1) [[unlikely]]
@@ -289,7 +286,7 @@ inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
 /// Differentiable. Errors: extents that differ -> Error::shape; element types that differ ->
 /// Error::dtype.
 inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
-  if (x.empty()) fail(Error::value, "concatenate: needs at least one tensor");
+  if (x.empty()) fail(Error::value, {"concatenate: needs at least one tensor"});
   constexpr std::size_t together = max_leaves;
   if (x.size() > together) {
     std::vector<AnyTensor> part;
@@ -304,17 +301,14 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
   for (const AnyTensor& t : x) {
     const Record& r = t.record("concatenate");
     if (r.dtype != first.dtype) [[unlikely]]
-      fail(Error::dtype, std::string("concatenate: element types differ: ") + name_of(first.dtype) +
-                             " and " + name_of(r.dtype));
+      fail(Error::dtype, {"concatenate: element types differ: ", name_of(first.dtype), " and ",
+                          name_of(r.dtype)});
     if (r.rank != e.rank) [[unlikely]]
-      fail(Error::shape, "concatenate: ranks differ: " + to_string(first.shape()) + " and " +
-                             to_string(r.shape()));
+      fail(Error::shape, {"concatenate: ranks differ: ", first.shape(), " and ", r.shape()});
     for (int i = 0; i < e.rank; ++i)
       if (i != along && r.extents[i] != e.extent[i]) [[unlikely]]
-        fail(Error::shape, "concatenate: extents differ on axis " + std::to_string(i) + ": " +
-                               to_string(first.shape()) + " and " + to_string(r.shape()) + " (" +
-                               std::to_string(e.extent[i]) + " vs " + std::to_string(r.extents[i]) +
-                               ")");
+        fail(Error::shape, {"concatenate: extents differ on axis ", i, ": ", first.shape(), " and ",
+                            r.shape(), " (", e.extent[i], " vs ", r.extents[i], ")"});
     e.extent[along] += r.extents[along];
   }
   AnyTensor y = AnyTensor::empty(first.dtype, e);
@@ -347,9 +341,8 @@ inline std::vector<AnyTensor> split(const AnyTensor& x, std::span<const Index> s
   bool negative = false;
   for (Index n : sizes) sum += n, negative |= n < 0;
   if (sum != s.count[along] || negative) [[unlikely]]
-    fail(Error::shape, "split: the pieces do not make up axis " + std::to_string(along) + " of " +
-                           to_string(x.extents()) + " (" + std::to_string(sum) + " vs " +
-                           std::to_string(s.count[along]) + ")");
+    fail(Error::shape, {"split: the pieces do not make up axis ", along, " of ", x.extents(), " (",
+                        sum, " vs ", s.count[along], ")"});
   std::vector<AnyTensor> out;
   for (Index n : sizes) {
     s.count[along] = n;

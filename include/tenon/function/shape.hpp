@@ -364,9 +364,8 @@ auto split(X&& x, AxisTag<A>) {
   const AnyTensor value = expr::argument_value(std::forward<X>(x));
   const Index extent = value.record("split").extents[a];
   if (extent % Pieces != 0) [[unlikely]]
-    fail(Error::shape, "split: extent " + std::to_string(extent) + " on axis " + std::to_string(a) +
-                           " of " + to_string(value.extents()) + " does not divide into " +
-                           std::to_string(Pieces) + " pieces");
+    fail(Error::shape, {"split: extent ", extent, " on axis ", a, " of ", value.extents(),
+                        " does not divide into ", Pieces, " pieces"});
   std::array<Y, static_cast<std::size_t>(Pieces)> out;
   Selection s = Selection::everything(value.extents());
   s.count[a] = extent / Pieces;

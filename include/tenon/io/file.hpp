@@ -23,13 +23,12 @@ namespace tenon::inline TENON_ISA::io {
                                               const std::string& what, int number = 0) {
   std::string text = std::string(name) + ": " + path + ": " + what;
   if (number != 0) text += std::string(": ") + std::strerror(number);
-  fail(Error::file, text);
+  fail(Error::file, {text});
 }
 /// Throws Error::format: "<name>: <path>, offset <offset>: <what>".
 [[noreturn]] TENON_COLD inline void fail_format(const char* name, const std::string& path,
                                                 std::uint64_t offset, const std::string& what) {
-  fail(Error::format,
-       std::string(name) + ": " + path + ", offset " + std::to_string(offset) + ": " + what);
+  fail(Error::format, {name, ": ", path, ", offset ", offset, ": ", what});
 }
 
 /// A file that exists, for reading. Its size is the system's, never what its contents claim. Reads
@@ -128,7 +127,7 @@ class AtomicFile {
     // A name of the greatest length still needs room for the suffix.
     const std::string stem = folder_ + "/." + base.substr(0, 180) + ".";
     do {
-      temporary_ = stem + std::to_string(::getpid()) + "." + std::to_string(count()++) + ".tmp";
+      temporary_ = stem + std::to_string(::getpid()) + "." + std::to_string(count().fetch_add(1)) + ".tmp";
       handle_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (handle_ < 0 && errno == EEXIST);
     if (handle_ < 0) fail_file(name, path_, "cannot be written: " + temporary_, errno);

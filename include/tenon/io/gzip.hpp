@@ -22,7 +22,7 @@ class GzipReader {
     if (!packed_) return;
     input_ = std::make_unique<unsigned char[]>(input_bytes);
     if (::inflateInit2(&z_, 15 + 16) != Z_OK)
-      fail(Error::memory, std::string(file_.name()) + ": no memory to unpack " + file_.path());
+      fail(Error::memory, {file_.name(), ": no memory to unpack ", file_.path()});
   }
   GzipReader(const GzipReader&) = delete;
   GzipReader& operator=(const GzipReader&) = delete;
@@ -76,7 +76,7 @@ class GzipReader {
       left -= made;
       if (status == Z_STREAM_END) next_member();
       else if (status == Z_MEM_ERROR)
-        fail(Error::memory, std::string(file_.name()) + ": no memory to unpack " + file_.path());
+        fail(Error::memory, {file_.name(), ": no memory to unpack ", file_.path()});
       else if (status != Z_OK && status != Z_BUF_ERROR) damaged(z_.msg ? z_.msg : "invalid data");
     }
     return bytes - left;
@@ -133,7 +133,7 @@ class GzipWriter {
  public:
   explicit GzipWriter(AtomicFile& file, int level = 6) : file_(file) {
     if (::deflateInit2(&z_, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-      fail(Error::memory, "GzipWriter: no memory to pack " + file.path());
+      fail(Error::memory, {"GzipWriter: no memory to pack ", file.path()});
   }
   GzipWriter(const GzipWriter&) = delete;
   GzipWriter& operator=(const GzipWriter&) = delete;

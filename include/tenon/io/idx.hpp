@@ -123,14 +123,12 @@ inline void write_idx(const std::string& path, const AnyTensor& tensor) {
   const detail::IdxType* type = nullptr;
   for (const detail::IdxType& t : detail::idx_types)
     if (t.dtype == x.dtype()) type = &t;
-  if (!type)
-    fail(Error::dtype, std::string("write_idx: idx has no type for ") + name_of(x.dtype()));
+  if (!type) fail(Error::dtype, {"write_idx: idx has no type for ", name_of(x.dtype())});
   const Extents e = x.extents();
   std::string header{'\0', '\0', static_cast<char>(type->code), static_cast<char>(e.rank)};
   for (int i = 0; i < e.rank; ++i) {
     if (e.extent[i] > 0xffffffff)
-      fail(Error::shape, "write_idx: axis " + std::to_string(i) + " of " + to_string(e) +
-                             " has an extent of 2^32 or more");
+      fail(Error::shape, {"write_idx: axis ", i, " of ", e, " has an extent of 2^32 or more"});
     for (int shift = 24; shift >= 0; shift -= 8)
       header += static_cast<char>(e.extent[i] >> shift & 0xff);
   }

@@ -25,7 +25,7 @@ inline std::string safetensors_header(std::span<const NamedTensor* const> tensor
     try {
       return nlohmann::json(text).dump();
     } catch (const nlohmann::json::exception&) {
-      fail(Error::value, "save_safetensors: a name or metadata text is not UTF-8");
+      fail(Error::value, {"save_safetensors: a name or metadata text is not UTF-8"});
     }
   };
   std::string text = "{";
@@ -52,8 +52,8 @@ inline std::string safetensors_header(std::span<const NamedTensor* const> tensor
   text += "}";
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > safetensors_header_limit)
-    fail(Error::value, "save_safetensors: names and metadata need " + std::to_string(text.size()) +
-                           " bytes, a file may have 100,000,000");
+    fail(Error::value, {"save_safetensors: names and metadata need ", text.size(),
+                        " bytes, a file may have 100,000,000"});
   return text;
 }
 
@@ -62,10 +62,10 @@ inline std::vector<const NamedTensor*> safetensors_order(std::span<const NamedTe
   std::vector<const NamedTensor*> order;
   for (const NamedTensor& t : tensors) {
     if (t.name == "__metadata__")
-      fail(Error::value, "save_safetensors: the format keeps the name __metadata__ for itself");
+      fail(Error::value, {"save_safetensors: the format keeps the name __metadata__ for itself"});
     if (!t.tensor.defined())
       fail(Error::uninitialised,
-           "save_safetensors: tensor \"" + t.name + "\" was never given a value");
+           {"save_safetensors: tensor \"", t.name, "\" was never given a value"});
     t.tensor.host_access("save_safetensors");
     order.push_back(&t);
   }
@@ -73,7 +73,7 @@ inline std::vector<const NamedTensor*> safetensors_order(std::span<const NamedTe
   std::sort(order.begin(), order.end(), by_name);
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i]->name == order[i - 1]->name)
-      fail(Error::value, "save_safetensors: two tensors are named \"" + order[i]->name + "\"");
+      fail(Error::value, {"save_safetensors: two tensors are named \"", order[i]->name, "\""});
   std::sort(order.begin(), order.end(), [](auto* a, auto* b) {
     const std::size_t sa = size_of(a->tensor.dtype()), sb = size_of(b->tensor.dtype());
     return sa != sb ? sa > sb : a < b;
@@ -147,13 +147,13 @@ class SafetensorsFile {
  private:
   const detail::SafetensorsEntry& entry(const std::string& name) const {
     const detail::SafetensorsEntry* e = header_.find(name);
-    if (!e) fail(Error::format, "safetensors: " + path() + ": holds no tensor \"" + name + "\"");
+    if (!e) fail(Error::format, {"safetensors: ", path(), ": holds no tensor \"", name, "\""});
     return *e;
   }
   Dtype known(const detail::SafetensorsEntry& e) const {
     if (e.type->dtype < 0)
-      fail(Error::dtype, "safetensors: " + path() + ": tensor \"" + e.name + "\" holds " +
-                             e.type->name + ", which no tensor can hold");
+      fail(Error::dtype, {"safetensors: ", path(), ": tensor \"", e.name, "\" holds ", e.type->name,
+                          ", which no tensor can hold"});
     return static_cast<Dtype>(e.type->dtype);
   }
 

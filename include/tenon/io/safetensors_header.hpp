@@ -185,8 +185,8 @@ class SafetensorsParser {
     }
   }
   [[noreturn]] void fail_entry(const std::string& tensor, const std::string& what) const {
-    fail(Error::format, std::string(file_.name()) + ": " + file_.path() + ": tensor \"" +
-                            excerpt(tensor) + "\" " + what);
+    fail(Error::format,
+         {file_.name(), ": ", file_.path(), ": tensor \"", excerpt(tensor), "\" ", what});
   }
   static std::string excerpt(const std::string& text) {
     return text.size() <= 200 ? text : text.substr(0, 200) + "...";
@@ -270,9 +270,8 @@ inline SafetensorsHeader read_safetensors_header(const File& file) {
             [&](auto a, auto b) { return name(a) < name(b); });
   for (std::size_t i = 1; i < header.by_name.size(); ++i)
     if (name(header.by_name[i]) == name(header.by_name[i - 1]))
-      fail(Error::format, std::string(file.name()) + ": " + file.path() +
-                              ": two tensors are named \"" +
-                              name(header.by_name[i]).substr(0, 200) + "\"");
+      fail(Error::format, {file.name(), ": ", file.path(), ": two tensors are named \"",
+                           name(header.by_name[i]).substr(0, 200), "\""});
   return header;
 }
 

@@ -47,9 +47,8 @@ TENON_COLD inline void check_index(const StatementInfo& info, const AnyTensor& l
   const auto* p = static_cast<const std::int64_t*>(l.raw());
   for (Index i = 0; i < l.size(); ++i)
     if (p[i] < 0 || p[i] >= n)
-      fail(Error::index, std::string(info.name) + ": label " + std::to_string(p[i]) +
-                             " at position " + std::to_string(i) + " is out of range for " +
-                             std::to_string(n) + " classes");
+      fail(Error::index, {info.name, ": label ", p[i], " at position ", i, " is out of range for ",
+                          n, " classes"});
 }
 inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
                          const GroupCall& how) {
@@ -58,8 +57,7 @@ inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
   for (int i = 0; i < e.rank; ++i) n *= how.axes >> i & 1 ? e.extent[i] : 1;
   if (info.compute == Dtype::f32 && n > (Index{1} << 24))
     fail(Error::unsupported,
-         std::string(info.name) + ": " + std::to_string(n) +
-             " classes are more than f32 can number exactly (16777216); use f64");
+         {info.name, ": ", n, " classes are more than f32 can number exactly (16777216); use f64"});
   for (const StatementNode* node = info.nodes; node != info.nodes + info.node_count; ++node)
     if (node->op->reduction && node->op->arity == 2 && node->operand[1] < info.leaves)
       check_index(info, operand[node->operand[1]], n);

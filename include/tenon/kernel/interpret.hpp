@@ -186,8 +186,8 @@ inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
 inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) {
   if (x.extents() == e) return x;
   if (x.size() != e.size())
-    fail(Error::shape, "reshape: " + to_string(x.extents()) + " has " + std::to_string(x.size()) +
-                           " elements, " + to_string(e) + " has " + std::to_string(e.size()));
+    fail(Error::shape,
+         {"reshape: ", x.extents(), " has ", x.size(), " elements, ", e, " has ", e.size()});
   AnyTensor dense = x.to_contiguous();
   Index strides[max_rank] = {};
   contiguous_strides(e, strides);

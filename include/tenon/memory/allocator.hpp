@@ -74,7 +74,7 @@ TENON_SHARED inline Local& local() {
 }
 
 [[noreturn]] TENON_COLD inline void fail_memory(std::size_t bytes, const char* why) {
-  fail(Error::memory, "memory: " + std::to_string(bytes) + " bytes " + why);
+  fail(Error::memory, {"memory: ", bytes, " bytes ", why});
 }
 
 inline void count(std::int64_t bytes) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/core/parallel.hpp>
+#include <tenon/kernel/run_group.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/model.hpp>
 
@@ -49,6 +50,7 @@ void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w,
   T* p = static_cast<T*>(w.raw_writable());
   const T* g = static_cast<const T*>(dense.raw());
   const Index n = w.size(), block = 16 * 1024, blocks = (n + block - 1) / block;
+  ++kernel::counters().forward;
   parallel_for(blocks, n >= Threshold::cheap ? num_threads() : 1, [&](Index b) {
     update_block<T>(rule, step, p, g, slot, b * block, std::min(n, (b + 1) * block));
   });
@@ -69,40 +71,55 @@ struct Optimizer {
   /// One step: every parameter of net moves by its gradient in g, each by one kernel.
   void step(Model& net, const Model& g) {
     using tenon::detail::Members;
-    const typename Rule::Step at = rule.at(++steps);
-    Members gradient(Members::parameters);
+    Members own(Members::parameters), gradient(Members::parameters);
+    tenon::detail::visit_members(own, net);
     tenon::detail::collect_members(gradient, g);
     std::array<std::optional<Members>, slots> slot;
     for (std::size_t k = 0; k < slots; ++k) {
       slot[k].emplace(Members::parameters);
       tenon::detail::visit_members(*slot[k], state[k]);
+      check(net, own, *slot[k], "state");
     }
+    check(net, own, gradient, "gradient");
+    const typename Rule::Step at = rule.at(++steps);
     std::size_t i = 0;
-    each_parameter(net, [&](const char* path, auto& w) {
+    auto update = [&](const char*, auto& w) {
       using T = typename std::remove_cvref_t<decltype(w)>::element;
       using C = compute_t<T>;
       AnyTensor* s[slots > 0 ? slots : 1];
       for (std::size_t k = 0; k < slots; ++k) s[k] = &(*slot[k])[i];
-      const AnyTensor& own = gradient[i++];
-      check(path, w.any(), own);
+      const AnyTensor& slope = gradient[i++];
       if constexpr (std::is_same_v<T, C>) {
-        detail::update_tensor<T>(rule, at, w.any(), own, s, slots);
+        detail::update_tensor<T>(rule, at, w.any(), slope, s, slots);
       } else {  // storage types: computed in float, rounded once
-        AnyTensor wide = w.any().to(dtype_of<C>);
-        detail::update_tensor<C>(rule, at, wide, own, s, slots);
+        AnyTensor wide = w.any().to(dtype_of<C>), kept[slots > 0 ? slots : 1], *in[slots + 1];
+        for (int k = 0; k < slots; ++k) kept[k] = s[k]->to(dtype_of<C>), in[k] = &kept[k];
+        detail::update_tensor<C>(rule, at, wide, slope, in, slots);
         w.any() = wide.to(dtype_of<T>);
+        for (int k = 0; k < slots; ++k) *s[k] = kept[k].to(dtype_of<T>);
       }
-    });
+    };
+    tenon::detail::each_typed<false>(nullptr, net, update);
   }
 
  private:
-  static void check(const char* path, const AnyTensor& w, const AnyTensor& g) {
-    if (!w.defined() || !g.defined())
-      fail(Error::uninitialised, std::string("optimizer: the parameter ") + path +
-                                     (w.defined() ? " has no gradient" : " was never initialised"));
-    if (!(w.extents() == g.extents()))
-      fail(Error::shape, std::string("optimizer: the parameter ") + path + " is " +
-                             to_string(w.extents()) + ", its gradient " + to_string(g.extents()));
+  // Before anything is written: a step that fails changes nothing.
+  static void check(const Model& net, const tenon::detail::Members& own,
+                    const tenon::detail::Members& other, const char* what) {
+    if (own.size() != other.size())
+      fail(Error::shape,
+           {"optimizer: the model has ", own.size(), " parameters, its ", what, " ", other.size()});
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const AnyTensor &w = own[i], &g = other[i];
+      if (w.defined() && g.defined() && w.extents() == g.extents() && w.dtype() == g.dtype())
+        continue;
+      const std::string path =
+          "optimizer: the parameter " + tenon::detail::parameter_path<Model>(&net, i);
+      if (!w.defined()) fail(Error::uninitialised, {path, " was never initialised"});
+      if (!g.defined()) fail(Error::uninitialised, {path, " has no ", what});
+      fail(Error::shape, {path, " is ", name_of(w.dtype()), " ", w.extents(), ", its ", what, " ",
+                          name_of(g.dtype()), " ", g.extents()});
+    }
   }
 };
 
@@ -116,9 +133,9 @@ Optimizer<Rule, Model> make(Rule rule, const Model& model) {
     tenon::detail::visit_members(m, s);
     for (std::size_t i = 0; i < m.size(); ++i) {
       if (!m[i].defined())
-        fail(Error::uninitialised, "optim::make: the parameter " +
-                                       tenon::detail::parameter_path<Model>(&s, i) +
-                                       " was never initialised");
+        fail(Error::uninitialised,
+             {"optim::make: the parameter ", tenon::detail::parameter_path<Model>(&s, i),
+              " was never initialised"});
       const std::size_t bytes = static_cast<std::size_t>(m[i].size()) * size_of(m[i].dtype());
       m[i] = AnyTensor::empty(m[i].dtype(), m[i].extents());
       std::memset(m[i].raw_writable(), 0, bytes);

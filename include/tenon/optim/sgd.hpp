@@ -5,7 +5,7 @@
 
 namespace tenon::inline TENON_ISA::optim {
 
-/// g' = g + weight_decay w;  v = momentum v + (1 - dampening) g' (v = g' in the first step);
+/// g' = g + weight_decay w;  v = momentum v + (1 - dampening) g' (v = g' in the first step, and where momentum is 0);
 /// w -= lr v, or w -= lr (g' + momentum v) with nesterov.
 /// Source: Sutskever et al., On the importance of initialization and momentum, 2013, in PyTorch's form.
 struct Sgd {
@@ -17,9 +17,9 @@ struct Sgd {
     V velocity;
   };
   struct Step {
-    float gain;  // 1 - dampening, 1 in the first step
+    float gain;  // 1 - dampening; 1 in the first step and without momentum
   };
-  Step at(std::int64_t t) const { return {t == 1 ? 1 : 1 - dampening}; }
+  Step at(std::int64_t t) const { return {t == 1 || momentum == 0 ? 1 : 1 - dampening}; }
 
   template <class V>
   TENON_FN V operator()(V w, V g, Slot<V>& s, Step step) const {

@@ -69,7 +69,9 @@ void each_batch_tensor(B& batch, auto&& f) {
   if constexpr (is_tensor<std::remove_const_t<B>>) f(batch);
   else if constexpr (is_list<std::remove_const_t<B>>)
     for (auto& x : batch) each_batch_tensor(x, f);
-  else if constexpr (Aggregate<std::remove_const_t<B>>)
+  else if constexpr (is_optional<std::remove_const_t<B>>) {
+    if (batch) each_batch_tensor(*batch, f);
+  } else if constexpr (Aggregate<std::remove_const_t<B>>)
     each_member(batch, [&](std::string_view, auto& m) { each_batch_tensor(m, f); });
 }
 
@@ -79,7 +81,7 @@ void each_batch_tensor(B& batch, auto&& f) {
 /// Results depend on it and on nothing else: not on threads, processes or machines.
 inline void set_shards(int shards) {
   if (shards < 1 || shards > 65535)
-    fail(Error::value, "set_shards: " + std::to_string(shards) + " is not in 1 .. 65535");
+    fail(Error::value, {"set_shards: ", shards, " is not in 1 .. 65535"});
   detail::shard_setting().store(shards);
 }
 inline int shards() { return detail::shard_setting().load(); }
@@ -128,6 +130,13 @@ struct Gradient {
   void add(const Gradient& other, double a, double b) {
     detail::Members from(detail::Members::parameters), to(detail::Members::parameters);
     detail::collect_members(from, other.model), detail::visit_members(to, model);
+    if (from.size() != to.size())
+      fail(Error::shape, {"Gradient: gradients of ", to.size(), " and ", from.size(),
+                          " parameters cannot be added"});
+    for (std::size_t i = 0; i < to.size(); ++i)
+      if (!(to[i].extents() == from[i].extents()))
+        fail(Error::shape, {"Gradient: gradients of ", detail::parameter_path<Model>(&model, i),
+                            " differ: ", to[i].extents(), " and ", from[i].extents()});
     for (std::size_t i = 0; i < to.size(); ++i) detail::combine_into(to[i], a, from[i], b);
   }
 };
@@ -140,6 +149,9 @@ double number_of(R&& r) {
   else {
     Tensor t(std::forward<R>(r));
     AnyTensor x = t.any().to(Dtype::f64);
+    if (x.size() != 1)
+      fail(Error::shape,
+           {"batch_gradient: a loss, weight or metric is ", x.extents(), ", not one number"});
     return *static_cast<const double*>(x.to_contiguous().raw());
   }
 }
@@ -185,12 +197,16 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   detail::each_batch_tensor(batch, [&](const auto& t) {
     const Index own = t.any().record("batch_gradient").rank ? t.any().extent(0) : 0;
     if (rows >= 0 && own != rows)
-      fail(Error::shape, "batch_gradient: tensors of the batch differ on axis 0 (" +
-                             std::to_string(rows) + " vs " + std::to_string(own) + ")");
+      fail(Error::shape,
+           {"batch_gradient: tensors of the batch differ on axis 0 (", rows, " vs ", own, ")"});
     rows = own;
   });
-  if (rows <= 0) fail(Error::value, "batch_gradient: the batch has no samples");
+  if (rows <= 0) fail(Error::value, {"batch_gradient: the batch has no samples"});
   Ambient& a = ambient();
+  struct LastShard {  // also where loss throws
+    Ambient& a;
+    ~LastShard() { a.shard = 0; }
+  } last{a};
   ++a.position;
   a.call = 0, a.shard = 0;
   const Index count = shards();
@@ -228,7 +244,6 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   Gradient<Model> g = std::move(*tree(tree, 0, count));
   g.scale(1 / g.weight);
   g.loss /= g.weight;
-  a.shard = 0;
   return g;
 }
 

@@ -93,21 +93,19 @@ class Arguments {
     std::uint32_t bits = 0;
     for (Index a : list(key)) {
       const int i = axis_of(a, rank);
-      if (bits >> i & 1)
-        fail(Error::index, std::string(name_) + ": axis " + std::to_string(a) + " is named twice");
+      if (bits >> i & 1) fail(Error::index, {name_, ": axis ", a, " is named twice"});
       bits |= 1u << i;
     }
     return bits ? bits : (1u << rank) - 1;
   }
   int axis_of(Index a, int rank) const {
     if (a < -rank || a >= rank)
-      fail(Error::index, std::string(name_) + ": axis " + std::to_string(a) +
-                             " is out of range for a tensor of rank " + std::to_string(rank));
+      fail(Error::index, {name_, ": axis ", a, " is out of range for a tensor of rank ", rank});
     return static_cast<int>(a < 0 ? a + rank : a);
   }
 
   [[noreturn]] void wrong(const std::string& what, Error::Code code = Error::value) const {
-    fail(code, std::string(name_) + ": " + what);
+    fail(code, {name_, ": ", what});
   }
   /// Errors: an attribute nobody asked for -> Error::value.
   void check_all_read() const {

@@ -60,12 +60,10 @@ inline const Operation* find(std::string_view name) {
 inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
                     const AttributeMap& attributes = {}) {
   const Operation* o = find(name);
-  if (!o)
-    fail(Error::unsupported, "registry: no operation is called \"" + std::string(name) + "\"");
+  if (!o) fail(Error::unsupported, {"registry: no operation is called \"", name, "\""});
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
-      fail(Error::uninitialised,
-           std::string(name) + ": tensor " + std::to_string(i) + " was never given a value");
+      fail(Error::uninitialised, {name, ": tensor ", i, " was never given a value"});
   const Arguments arguments(o->name, inputs, attributes);
   Results results = o->run(arguments);
   arguments.check_all_read();

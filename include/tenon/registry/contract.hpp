@@ -20,10 +20,8 @@ inline Value product(const char* name, const Value& a, const Value& b, const Val
   const Extents ae = a.extents(), be = b.extents();
   const Index ka = ae.extent[ae.rank - 1], kb = be.extent[be.rank - 2];
   if (ka != kb)
-    fail(Error::shape, std::string(name) + ": inner extents differ on axis " +
-                           std::to_string(ae.rank - 1) + ": " + to_string(ae) + " and " +
-                           to_string(be) + " (" + std::to_string(ka) + " vs " + std::to_string(kb) +
-                           ")");
+    fail(Error::shape, {name, ": inner extents differ on axis ", ae.rank - 1, ": ", ae, " and ", be,
+                        " (", ka, " vs ", kb, ")"});
   const Extents ab = prefix(ae, ae.rank - 2), bb = prefix(be, be.rank - 2);
   const Broadcast batch = broadcast(ab, bb);
   if (!batch.mismatch.ok()) fail_broadcast(name, ab, bb, batch.mismatch);
@@ -32,8 +30,8 @@ inline Value product(const char* name, const Value& a, const Value& b, const Val
   const StatementInfo* info =
       fused(bias.t.defined() ? Fused::linear : Fused::matmul, compute_type(d));
   if (!info || a.dtype() != b.dtype())
-    fail(Error::dtype, std::string(name) + ": takes floating-point tensors of one dtype, not " +
-                           name_of(a.dtype()) + " and " + name_of(b.dtype()));
+    fail(Error::dtype, {name, ": takes floating-point tensors of one dtype, not ",
+                        name_of(a.dtype()), " and ", name_of(b.dtype())});
   AnyTensor in[4] = {AnyTensor{}, a.t, b.t, {}};
   if (bias.t.defined()) in[1] = bias.t, in[2] = a.t, in[3] = b.t;
   return kernel::evaluate(*info, in, bias.t.defined() ? 4 : 3, nullptr, GroupCall{}, d,
@@ -42,8 +40,7 @@ inline Value product(const char* name, const Value& a, const Value& b, const Val
 /// PyTorch's rules: a vector on the left is a row, on the right a column, and its axis disappears.
 inline Value matmul(const char* name, Value a, Value b) {
   for (const Value* x : {&a, &b})
-    if (x->rank() == 0)
-      fail(Error::shape, std::string(name) + ": a number has no axes to multiply over");
+    if (x->rank() == 0) fail(Error::shape, {name, ": a number has no axes to multiply over"});
   const bool row = a.rank() == 1, column = b.rank() == 1;
   if (row) a = unsqueeze(a, 0);
   if (column) b = unsqueeze(b, 1);

@@ -205,12 +205,11 @@ inline Value concat(std::span<const AnyTensor> parts, int axis) {
   for (const AnyTensor& p : parts) {
     const Extents own = p.extents();
     if (p.dtype() != d)
-      fail(Error::dtype,
-           std::string("concat: tensors of dtype ") + name_of(d) + " and " + name_of(p.dtype()));
+      fail(Error::dtype, {"concat: tensors of dtype ", name_of(d), " and ", name_of(p.dtype())});
     for (int i = 0; i < std::max(e.rank, own.rank); ++i)
       if (own.rank != e.rank || (i != axis && own.extent[i] != e.extent[i]))
-        fail(Error::shape, "concat: extents differ beside axis " + std::to_string(axis) + ": " +
-                               to_string(parts[0].extents()) + " and " + to_string(own));
+        fail(Error::shape,
+             {"concat: extents differ beside axis ", axis, ": ", parts[0].extents(), " and ", own});
     e.extent[axis] += own.extent[axis];
   }
   return detail::concat_some(parts, axis, e);

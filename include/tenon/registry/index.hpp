@@ -11,8 +11,7 @@ namespace detail {
 /// Indices as i64, contiguous, each in [0, n). Errors: dtype, index.
 inline AnyTensor checked_indices(const char* name, const AnyTensor& index, Index n) {
   if (is_floating(index.dtype()) || index.dtype() == Dtype::boolean)
-    fail(Error::dtype,
-         std::string(name) + ": indices must be integers, not " + name_of(index.dtype()));
+    fail(Error::dtype, {name, ": indices must be integers, not ", name_of(index.dtype())});
   AnyTensor own = AnyTensor::empty(Dtype::i64, index.extents());
   const AnyTensor from = index.to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(from.raw());
@@ -20,9 +19,8 @@ inline AnyTensor checked_indices(const char* name, const AnyTensor& index, Index
   for (Index i = 0, count = own.size(); i < count; ++i) {
     q[i] = p[i] < 0 ? p[i] + n : p[i];
     if (q[i] < 0 || q[i] >= n)
-      fail(Error::index, std::string(name) + ": index " + std::to_string(p[i]) + " at position " +
-                             std::to_string(i) + " is out of range for extent " +
-                             std::to_string(n));
+      fail(Error::index,
+           {name, ": index ", p[i], " at position ", i, " is out of range for extent ", n});
   }
   return own;
 }
@@ -34,8 +32,7 @@ inline const std::int64_t* values(const AnyTensor& i) {
 inline Value take_slices(const char* name, const Value& x, int axis, const AnyTensor& indices) {
   const Extents e = x.extents(), ie = indices.extents();
   const AnyTensor index = checked_indices(name, indices, e.extent[axis]);
-  if (e.rank + ie.rank - 1 > max_rank)
-    fail(Error::shape, std::string(name) + ": the result has too many axes");
+  if (e.rank + ie.rank - 1 > max_rank) fail(Error::shape, {name, ": the result has too many axes"});
   Extents to;
   for (int i = 0; i < axis; ++i) to.extent[to.rank++] = e.extent[i];
   for (int i = 0; i < ie.rank; ++i) to.extent[to.rank++] = ie.extent[i];
@@ -86,7 +83,7 @@ inline Results pick(const Arguments& a) {
   a.takes(2);
   const Value x(a[0]);
   const int axis = a.axis("axis", x.rank(), -1);
-  const AnyTensor index = unsqueeze(a[1], axis).t;
+  const AnyTensor index = unsqueeze(Value(a[1]), axis).t;
   const Value y = take_at(x.t, along_map(a, x.extents(), axis, index));
   return {reshape(y, kernel::detail::reduced_extents(y.extents(), 1u << axis, false))};
 }

@@ -185,7 +185,7 @@ inline Results multi_margin_loss(const Arguments& a) {
   Value l = relu(margin - picked + x);
   if (p == 2) l = square(l);
   else if (p != 1) a.wrong("p must be 1 or 2");
-  const AnyTensor column = reshape(labels.classes, Extents{2, {x.t.extent(0), 1}}).t;
+  const AnyTensor column = reshape(Value(labels.classes), Extents{2, {x.t.extent(0), 1}}).t;
   const AnyTensor numbers =
       position_map(Extents{1, {x.t.extent(1)}}, [](const Index* at) { return at[0]; });
   l = where(equal(Value(numbers), Value(column)), 0.0, l);

@@ -21,8 +21,7 @@ inline Dtype common_dtype(const char* name, std::span<const AnyTensor> operands)
       continue;
     }
     if (!weak(d))
-      fail(Error::dtype,
-           std::string(name) + ": operands of dtype " + name_of(d) + " and " + name_of(t.dtype()));
+      fail(Error::dtype, {name, ": operands of dtype ", name_of(d), " and ", name_of(t.dtype())});
     d = t.dtype();
   }
   return d;
@@ -38,8 +37,7 @@ inline AnyTensor map(int number, std::initializer_list<AnyTensor> operands) {
   const char* name = elementwise(number, Dtype::f32)->name;
   const Dtype d = common_dtype(name, condition ? all.subspan(1) : all);
   const OpInfo* op = elementwise(number, compute_type(d));
-  if (!op)
-    fail(Error::dtype, std::string(name) + ": takes floating-point tensors, not " + name_of(d));
+  if (!op) fail(Error::dtype, {name, ": takes floating-point tensors, not ", name_of(d)});
   return kernel::evaluate(*op->single, all.data(), static_cast<int>(all.size()), nullptr,
                           GroupCall{}, op->boolean ? Dtype::boolean : d, Context::current());
 }
@@ -146,8 +144,7 @@ template <class R>
 Value reduce(const Value& x, std::uint32_t axes, bool keep) {
   const OpInfo* op = reduction<R>(compute_type(x.dtype()));
   if (!op)
-    fail(Error::dtype,
-         std::string(R::name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
+    fail(Error::dtype, {R::name, ": takes floating-point tensors, not ", name_of(x.dtype())});
   GroupCall how;
   how.axes = axes, how.keepdims = keep;
   AnyTensor in[2] = {x.t, {}};
@@ -178,7 +175,7 @@ inline Value reshape(const Value& x, const Extents& e) {
 inline Value unsqueeze(const Value& x, int axis) {
   Extents e = x.extents();
   if (e.rank == max_rank)
-    fail(Error::shape, "unsqueeze: " + to_string(e) + " has as many axes as a tensor can have");
+    fail(Error::shape, {"unsqueeze: ", e, " has as many axes as a tensor can have"});
   for (int i = e.rank++; i > axis; --i) e.extent[i] = e.extent[i - 1];
   e.extent[axis] = 1;
   return reshape(x, e);
@@ -189,9 +186,7 @@ inline Value unsqueeze(const Value& x, int axis) {
 inline Value softmax(const Value& x, std::uint32_t axes, Fused which = Fused::softmax) {
   const char* name = which == Fused::softmax ? "softmax" : "log_softmax";
   const StatementInfo* info = fused(which, compute_type(x.dtype()));
-  if (!info)
-    fail(Error::dtype,
-         std::string(name) + ": takes floating-point tensors, not " + name_of(x.dtype()));
+  if (!info) fail(Error::dtype, {name, ": takes floating-point tensors, not ", name_of(x.dtype())});
   AnyTensor peak;
   {
     Paused none;
@@ -210,8 +205,7 @@ inline Value log_softmax(const Value& x, std::uint32_t axes) {
 inline Value normalise(const Value& x, std::uint32_t axes, double epsilon) {
   const StatementInfo* info = fused(Fused::normalise, compute_type(x.dtype()));
   if (!info)
-    fail(Error::dtype,
-         std::string("layer_norm: takes floating-point tensors, not ") + name_of(x.dtype()));
+    fail(Error::dtype, {"layer_norm: takes floating-point tensors, not ", name_of(x.dtype())});
   GroupCall how;
   how.axes = axes, how.keepdims = true;
   return kernel::evaluate(*info, &x.t, 1, &epsilon, how, x.dtype(), Context::current());

@@ -20,10 +20,10 @@ Results pixels(const Arguments& a) {
               c = Back ? e[1] : e[1] / (f * f);
   const int there[] = {0, 1, 4, 2, 5, 3, 6, 7}, back[] = {0, 1, 3, 5, 2, 4, 6, 7};
   if (Back) {
-    const Value x = permute(reshape(a[0], Extents{6, {n, c, h, f, w, f}}).t, back);
+    const Value x = permute(reshape(Value(a[0]), Extents{6, {n, c, h, f, w, f}}).t, back);
     return {reshape(x, Extents{4, {n, c * f * f, h, w}})};
   }
-  const Value x = permute(reshape(a[0], Extents{6, {n, c, f, f, h, w}}).t, there);
+  const Value x = permute(reshape(Value(a[0]), Extents{6, {n, c, f, f, h, w}}).t, there);
   return {reshape(x, Extents{4, {n, c, h * f, w * f}})};
 }
 /// Windows of an image as columns: positions in [n, c, h, w] for [n, c kh kw, windows]; -1 in the

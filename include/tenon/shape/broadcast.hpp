@@ -15,6 +15,8 @@ TENON_COLD inline std::string to_string(const Extents& e) {
   return text + "]";
 }
 
+TENON_COLD inline void append_text(std::string& to, const Extents& e) { to += to_string(e); }
+
 /// What does not fit: the axis of the result and both extents; ok() when all do.
 struct Mismatch {
   int axis = -1;
@@ -50,17 +52,15 @@ constexpr Broadcast broadcast(const Extents& a, const Extents& b) {
 
 [[noreturn]] TENON_COLD inline void fail_broadcast(const char* name, const Extents& a,
                                                    const Extents& b, Mismatch m) {
-  fail(Error::shape, std::string(name) + ": operands do not broadcast on axis " +
-                         std::to_string(m.axis) + ": " + to_string(a) + " and " + to_string(b) +
-                         " (" + std::to_string(m.left) + " vs " + std::to_string(m.right) + ")");
+  fail(Error::shape, {name, ": operands do not broadcast on axis ", m.axis, ": ", a, " and ", b,
+                      " (", m.left, " vs ", m.right, ")"});
 }
 
 /// The axis counted from the front; throws Error::index when there is none.
 inline int normalize_axis(const char* name, int axis, int rank) {
   int a = axis < 0 ? axis + rank : axis;
   if (a < 0 || a >= rank)
-    fail(Error::index, std::string(name) + ": axis " + std::to_string(axis) +
-                           " is out of range for a tensor of rank " + std::to_string(rank));
+    fail(Error::index, {name, ": axis ", axis, " is out of range for a tensor of rank ", rank});
   return a;
 }
 

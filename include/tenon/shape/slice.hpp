@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slices and index lists: which elements x(1, slice(0, 8, 2), all) names, by NumPy's rules.
+// Slices and index lists: which elements x(1, slice(0, 8, 2), every) names, by NumPy's rules.
 #pragma once
 #include <tenon/shape/broadcast.hpp>
 
@@ -25,7 +25,7 @@ struct StaticSlice {
 struct All {
   operator Slice() const { return {}; }
 };
-inline constexpr All all{};
+inline constexpr All every{};
 
 /// slice(2, 8), slice(8, open, -1): elements start, start + step, ... before stop.
 constexpr Slice slice(Index start, Index stop, Index step = 1) { return {start, stop, step}; }
@@ -102,17 +102,15 @@ struct Selection {
   void take(const char* name, int axis, Index i) {
     const Index extent = count[axis], k = i < 0 ? i + extent : i;
     if (k < 0 || k >= extent) [[unlikely]]
-      fail(Error::index, std::string(name) + ": index " + std::to_string(i) +
-                             " is out of range on axis " + std::to_string(axis) + " of extent " +
-                             std::to_string(extent));
+      fail(Error::index,
+           {name, ": index ", i, " is out of range on axis ", axis, " of extent ", extent});
     first[axis] = k, count[axis] = 1;
     dropped |= 1u << axis;
   }
   /// Takes a slice of an axis. Errors: a step of 0 -> Error::value.
   void take(const char* name, int axis, const Slice& s) {
     if (s.step == 0) [[unlikely]]
-      fail(Error::value,
-           std::string(name) + ": the step of a slice is 0 on axis " + std::to_string(axis));
+      fail(Error::value, {name, ": the step of a slice is 0 on axis ", axis});
     const SliceRange r = slice_range(s, count[axis]);
     first[axis] = r.first, step[axis] = r.step, count[axis] = r.count;
   }
@@ -127,7 +125,7 @@ inline constexpr bool is_position = std::is_integral_v<I> && !std::is_same_v<I, 
 template <class I>
 struct IndexExtent {
   static_assert(is_position<I> || std::is_same_v<I, Slice>,
-                "tenon: an index is an integer, a slice or `all`");
+                "tenon: an index is an integer, a slice or `every`");
   static constexpr Index left(Index) { return is_position<I> ? -2 : dyn; }
 };
 template <>
@@ -178,8 +176,7 @@ template <class... Is>
 Selection select_indices(const char* name, const Extents& e, const Is&... index) {
   Selection s = Selection::everything(e);
   if (static_cast<int>(sizeof...(Is)) > e.rank) [[unlikely]]
-    fail(Error::index, std::string(name) + ": " + std::to_string(sizeof...(Is)) +
-                           " indices for a tensor of rank " + std::to_string(e.rank));
+    fail(Error::index, {name, ": ", sizeof...(Is), " indices for a tensor of rank ", e.rank});
   [[maybe_unused]] int axis = 0;
   [[maybe_unused]] auto one = [&](const auto& i) {
     using I = std::remove_cvref_t<decltype(i)>;

@@ -65,18 +65,17 @@ inline AnyTensor check_loss(const GradientCheck& c, const AnyTensor* x, bool sec
   Extents place = e;
   for (int i = e.rank - 1; i >= 0; --i)
     place.extent[i] = element % e.extent[i], element /= e.extent[i];
-  fail(Error::value, std::string("gradcheck: the ") + (second ? "second" : "first") +
-                         " derivative by argument " + std::to_string(argument) + " at " +
-                         to_string(place) + " is " + std::to_string(got) +
-                         ", by central differences " + std::to_string(difference));
+  fail(Error::value,
+       {"gradcheck: the ", (second ? "second" : "first"), " derivative by argument ", argument,
+        " at ", place, " is ", got, ", by central differences ", difference});
 }
 
 inline double check_gradients(const GradientCheck& c, bool second) {
   AnyTensor own[max_leaves], g[max_leaves];
   for (int k = 0; k < c.count; ++k) {
     if (c.x[k].dtype() != Dtype::f64)
-      fail(Error::dtype, "gradcheck: argument " + std::to_string(k) + " holds " +
-                             name_of(c.x[k].dtype()) + "; central differences need f64");
+      fail(Error::dtype, {"gradcheck: argument ", k, " holds ", name_of(c.x[k].dtype()),
+                          "; central differences need f64"});
     own[k] = c.x[k].to_contiguous().clone();
   }
   {

@@ -178,17 +178,18 @@ class TapeStorage {
 
   void check_loss(const AnyTensor& loss, int slot, const AnyTensor& seed) const {
     if (!seed.defined() && loss.size() != 1)
-      fail(Error::shape, "gradient: the loss " + to_string(loss.extents()) +
-                             " has more than one element; pass a seed for it");
+      fail(Error::shape, {"gradient: the loss ", loss.extents(),
+                          " has more than one element; pass a seed for it"});
     if (seed.defined() && !(seed.extents() == loss.extents()))
-      fail(Error::shape, "gradient: the seed " + to_string(seed.extents()) +
-                             " does not have the loss's extents " + to_string(loss.extents()));
+      fail(Error::shape, {"gradient: the seed ", seed.extents(),
+                          " does not have the loss's extents ", loss.extents()});
     if (slot >= 0) return;
     for (const Node& n : nodes_)
       if (n.result == loss.id()) return;
-    fail(Error::tape,
-         "gradient: the loss was not recorded by this tape (it was computed before the tape, while "
-         "paused, by an ended tape, or is not floating point)");
+    fail(
+        Error::tape,
+        {"gradient: the loss was not recorded by this tape (it was computed before the tape, while "
+         "paused, by an ended tape, or is not floating point)"});
   }
 
   void walk(int wanted, bool consume, GradientSink* sink) {

@@ -41,10 +41,10 @@ class AnyTensor {
     // Extents beside a 0 count too: strides are made of them.
     Index n = 1, stretch = 1;
     for (int i = 0; i < e.rank; ++i) {
-      if (e.extent[i] < 0) fail(Error::shape, "empty: negative extent in " + to_string(e));
+      if (e.extent[i] < 0) fail(Error::shape, {"empty: negative extent in ", e});
       const Index extent = e.extent[i] ? e.extent[i] : 1;
       if (stretch > (Index{1} << 46) / extent)
-        fail(Error::memory, "empty: extents overflow: " + to_string(e));
+        fail(Error::memory, {"empty: extents overflow: ", e});
       stretch *= extent;
       n *= e.extent[i];
     }
@@ -94,7 +94,7 @@ class AnyTensor {
   /// The record, which must exist; `name` is the function that an error names.
   Record& record(const char* name) const {
     if (!r_) [[unlikely]]
-      fail(Error::uninitialised, std::string(name) + ": the tensor was never given a value");
+      fail(Error::uninitialised, {name, ": the tensor was never given a value"});
     return *r_;
   }
   Record* get() const { return r_; }
@@ -106,9 +106,9 @@ class AnyTensor {
     check_dtype(r, dtype_of<T>, "data");
     host_access("data");
     if (r.generated || r.valueless) [[unlikely]]
-      fail(Error::tape, r.valueless
-                            ? "data: only the extents of this value were kept"
-                            : "data: random numbers not yet made; to_contiguous() makes them");
+      fail(Error::tape,
+           {r.valueless ? "data: only the extents of this value were kept"
+                        : "data: random numbers not yet made; to_contiguous() makes them"});
     return static_cast<const T*>(r.data);
   }
   /// The memory for kernels, without asking anybody.
@@ -186,8 +186,8 @@ class AnyTensor {
   }
   static void check_dtype(const Record& r, Dtype wanted, const char* name) {
     if (r.dtype != wanted) [[unlikely]]
-      fail(Error::dtype, std::string(name) + ": the tensor holds " + name_of(r.dtype) + ", not " +
-                             name_of(wanted));
+      fail(Error::dtype,
+           {name, ": the tensor holds ", name_of(r.dtype), ", not ", name_of(wanted)});
   }
   static Record* share(const Record& r) {
     Record* s = Record::create();
@@ -239,14 +239,13 @@ class Writer {
  private:
   Index offset(const Index* at, int count) const {
     if (count != r_->rank)
-      fail(Error::index, "write: " + std::to_string(count) + " indices for a tensor of rank " +
-                             std::to_string(int(r_->rank)));
+      fail(Error::index, {"write: ", count, " indices for a tensor of rank ", int(r_->rank)});
     Index o = 0;
     for (int i = 0; i < count; ++i) {
       Index k = at[i] < 0 ? at[i] + r_->extents[i] : at[i];
       if (k < 0 || k >= r_->extents[i])
-        fail(Error::index, "write: index " + std::to_string(at[i]) + " is out of range on axis " +
-                               std::to_string(i) + " of extent " + std::to_string(r_->extents[i]));
+        fail(Error::index, {"write: index ", at[i], " is out of range on axis ", i, " of extent ",
+                            r_->extents[i]});
       o += k * r_->strides[i];
     }
     return o;

@@ -61,7 +61,7 @@ inline void generate(const Record& r, Index first, Index n, void* target) {
 /// Writes the elements of `source` in logical order to contiguous memory of dtype `to`.
 inline void copy_out(const Record& source, Dtype to, void* target) {
   const Extents e = source.shape();
-  if (source.valueless) fail(Error::tape, "copy: only the extents of this value were kept");
+  if (source.valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
   if (source.generated && to == source.dtype) return generate(source, 0, e.size(), target);
   if (source.generated) {
     AnyTensor full = AnyTensor::empty(source.dtype, e);

@@ -45,12 +45,13 @@ inline AnyTensor ramp(Dtype dtype, Index n, double first, double step) {
 inline AnyTensor arange(Dtype dtype, double start, double stop, double step = 1) {
   const double n = std::ceil((stop - start) / step);
   if (!(n < 9e15))
-    fail(Error::value, "arange: the step does not lead from start to stop in finitely many steps");
+    fail(Error::value,
+         {"arange: the step does not lead from start to stop in finitely many steps"});
   return detail::ramp(dtype, n > 0 ? static_cast<Index>(n) : 0, start, step);
 }
 /// n numbers from start to stop, both included. Errors: n < 0 -> Error::value.
 inline AnyTensor linspace(Dtype dtype, double start, double stop, Index n) {
-  if (n < 0) fail(Error::value, "linspace: the number of elements is below 0");
+  if (n < 0) fail(Error::value, {"linspace: the number of elements is below 0"});
   AnyTensor t =
       detail::ramp(dtype, n, start, n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0);
   if (n > 1)
@@ -174,9 +175,7 @@ Tensor<T, Shape<>> tensor(T x) { return detail::from_numbers<T, Shape<>>(&x); }
 namespace detail {
 inline void check_count(const char* name, std::size_t given, const Extents& e) {
   if (static_cast<Index>(given) != e.size()) [[unlikely]]
-    fail(Error::shape, std::string(name) + ": " + std::to_string(given) +
-                           " elements for a tensor " + to_string(e) + " of " +
-                           std::to_string(e.size()));
+    fail(Error::shape, {name, ": ", given, " elements for a tensor ", e, " of ", e.size()});
 }
 }  // namespace detail
 
@@ -314,9 +313,8 @@ Tensor<std::int64_t, Shape<dyn>> permutation(R&& rng, Index n) {
 inline AnyTensor one_hot(const AnyTensor& index, Index classes, Dtype dtype = Dtype::f32) {
   Extents e = index.record("one_hot").shape();
   if (is_floating(index.dtype()))
-    fail(Error::dtype, "one_hot: the index must be an integer tensor");
-  if (e.rank == max_rank)
-    fail(Error::shape, "one_hot: the index " + to_string(e) + " has 8 axes already");
+    fail(Error::dtype, {"one_hot: the index must be an integer tensor"});
+  if (e.rank == max_rank) fail(Error::shape, {"one_hot: the index ", e, " has 8 axes already"});
   e.extent[e.rank++] = classes;
   const AnyTensor at = index.to(Dtype::i64).to_contiguous();
   const auto* p = at.data<std::int64_t>();
@@ -324,9 +322,8 @@ inline AnyTensor one_hot(const AnyTensor& index, Index classes, Dtype dtype = Dt
   const double one = 1;
   for (Index i = 0, n = at.size(); i < n; ++i) {
     if (p[i] < 0 || p[i] >= classes) [[unlikely]]
-      fail(Error::index, "one_hot: index " + std::to_string(p[i]) + " at position " +
-                             std::to_string(i) + " is out of range for " + std::to_string(classes) +
-                             " classes");
+      fail(Error::index, {"one_hot: index ", p[i], " at position ", i, " is out of range for ",
+                          classes, " classes"});
     char* to = static_cast<char*>(y.raw_writable()) +
                (i * classes + p[i]) * static_cast<Index>(size_of(dtype));
     convert(Dtype::f64, &one, 1, dtype, to, 1, 1);

@@ -48,13 +48,16 @@ class Members {
  public:
   enum Kind { parameters, states };
   explicit Members(Kind kind, bool named = false) : kind_(kind), named_(named) {
-    pool().swap(list_);
+    auto& spare = pool();
+    if (spare.empty()) return;
+    list_.swap(spare.back());
+    spare.pop_back();
   }
   Members(const Members&) = delete;
   Members& operator=(const Members&) = delete;
   ~Members() {
     list_.clear();
-    pool().swap(list_);
+    pool().push_back(std::move(list_));
   }
 
   std::size_t size() const { return list_.size(); }
@@ -79,9 +82,9 @@ class Members {
   void leave(std::size_t length) { path_.resize(length); }
 
  private:
-  // Memory of an earlier list of this thread.
-  static std::vector<AnyTensor*>& pool() {
-    thread_local std::vector<AnyTensor*> spare;
+  // Memory of earlier lists of this thread: as many as were ever in use at once.
+  static std::vector<std::vector<AnyTensor*>>& pool() {
+    thread_local std::vector<std::vector<AnyTensor*>> spare;
     return spare;
   }
   std::vector<AnyTensor*> list_;
@@ -134,37 +137,38 @@ inline void check_distinct(const Members& m, std::string (*path)(const void*, st
   for (std::size_t i = 0; i < m.size(); ++i) {
     if (!m[i].defined())
       fail(Error::uninitialised,
-           "gradient: the parameter " + path(model, i) + " was never initialised");
+           {"gradient: the parameter ", path(model, i), " was never initialised"});
     for (std::size_t j = 0; j < i; ++j)
       if (m[i].id() == m[j].id())
-        fail(Error::tape, "gradient: the parameters " + path(model, j) + " and " + path(model, i) +
-                              " hold the same tensor; use one member twice, or clone it");
+        fail(Error::tape, {"gradient: the parameters ", path(model, j), " and ", path(model, i),
+                           " hold the same tensor; use one member twice, or clone it"});
   }
 }
 
 }  // namespace detail
 
 namespace detail {
+// path: null where nobody asks for names.
 template <bool States, class X, class F>
-void each_typed(std::string& path, X& x, F& f) {
+void each_typed(std::string* path, X& x, F& f) {
   using P = std::remove_const_t<X>;
-  const std::size_t length = path.size();
+  const std::size_t length = path ? path->size() : 0;
   if constexpr (States ? is_state<P> : is_parameter<P>) {
-    f(static_cast<const char*>(path.c_str()), x);
+    f(path ? path->c_str() : "", x);
   } else if constexpr (is_list<P>) {
     for (std::size_t i = 0; i < x.size(); ++i) {
-      path += (length ? "." : "") + std::to_string(i);
+      if (path) *path += (length ? "." : "") + std::to_string(i);
       each_typed<States>(path, x[i], f);
-      path.resize(length);
+      if (path) path->resize(length);
     }
   } else if constexpr (is_optional<P>) {
     if (x) each_typed<States>(path, *x, f);
   } else if constexpr (!is_tensor<P> && !is_state<P> && !std::is_empty_v<P> && Aggregate<P>) {
     each_member(x, [&](std::string_view name, auto& member) {
-      if (length) path += '.';
-      path += name;
+      if (path && length) *path += '.';
+      if (path) *path += name;
       each_typed<States>(path, member, f);
-      path.resize(length);
+      if (path) path->resize(length);
     });
   }
 }
@@ -174,13 +178,13 @@ void each_typed(std::string& path, X& x, F& f) {
 template <class Model, class F>
 void each_parameter(Model& model, F&& f) {
   std::string path;
-  detail::each_typed<false>(path, model, f);
+  detail::each_typed<false>(&path, model, f);
 }
 /// f(path, state) for every State of a model.
 template <class Model, class F>
 void each_state(Model& model, F&& f) {
   std::string path;
-  detail::each_typed<true>(path, model, f);
+  detail::each_typed<true>(&path, model, f);
 }
 
 /// The model with fresh ids, sharing memory until one side is written: a target, teacher or averaged copy.

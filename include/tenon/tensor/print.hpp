@@ -230,7 +230,7 @@ class TensorText {
 inline std::string to_string(const AnyTensor& x) {
   const Record& r = x.record("to_string");
   x.host_access("to_string");
-  if (r.valueless) fail(Error::tape, "to_string: only the extents of this value were kept");
+  if (r.valueless) fail(Error::tape, {"to_string: only the extents of this value were kept"});
   return detail::TensorText(x).text();
 }
 /// A tensor, or an expression, which is evaluated.

@@ -56,18 +56,15 @@ constexpr bool assignable() {
 TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtype,
                                    const Extents& known) {
   if (r.dtype != dtype)
-    fail(Error::dtype, std::string(name) + ": the value holds " + name_of(r.dtype) +
-                           ", the tensor's type is " + name_of(dtype));
+    fail(Error::dtype,
+         {name, ": the value holds ", name_of(r.dtype), ", the tensor's type is ", name_of(dtype)});
   if (r.rank != known.rank)
-    fail(Error::shape, std::string(name) + ": the value " + to_string(r.shape()) + " has rank " +
-                           std::to_string(int(r.rank)) + ", the tensor's type has rank " +
-                           std::to_string(known.rank));
+    fail(Error::shape, {name, ": the value ", r.shape(), " has rank ", int(r.rank),
+                        ", the tensor's type has rank ", known.rank});
   for (int i = 0; i < known.rank; ++i)
     if (known.extent[i] != dyn && known.extent[i] != r.extents[i])
-      fail(Error::shape, std::string(name) + ": extents differ on axis " + std::to_string(i) +
-                             ": the value is " + to_string(r.shape()) + " (" +
-                             std::to_string(r.extents[i]) + " vs " +
-                             std::to_string(known.extent[i]) + ")");
+      fail(Error::shape, {name, ": extents differ on axis ", i, ": the value is ", r.shape(), " (",
+                          r.extents[i], " vs ", known.extent[i], ")"});
 }
 }  // namespace detail
 
@@ -118,15 +115,15 @@ class Tensor {
   /// The only element. Errors: Error::shape unless there is exactly one.
   T item() const {
     if (any_.size() != 1)
-      fail(Error::shape, "item: the tensor " + to_string(any_.extents()) + " has " +
-                             std::to_string(any_.size()) + " elements, not 1");
+      fail(Error::shape,
+           {"item: the tensor ", any_.extents(), " has ", any_.size(), " elements, not 1"});
     return *any_.to_contiguous().template data<T>();
   }
   /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors: Error::value
   /// when the elements are not contiguous.
   std::span<const T> span() const {
     if (!any_.contiguous())
-      fail(Error::value, "span: the tensor is a view with gaps; use to_contiguous()");
+      fail(Error::value, {"span: the tensor is a view with gaps; use to_contiguous()"});
     return {data(), static_cast<std::size_t>(size())};
   }
   /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its data.

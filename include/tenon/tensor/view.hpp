@@ -33,7 +33,7 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
   x.host_access("write");
   const AnyTensor from = value.record("write").generated ? value.to_contiguous() : value;
   const Record& v = *from.get();
-  if (v.valueless) fail(Error::tape, "write: only the extents of this value were kept");
+  if (v.valueless) fail(Error::tape, {"write: only the extents of this value were kept"});
   const Extents part = s.extents();
   Index strides[max_rank] = {};
   const int extra = part.rank - v.rank;
@@ -44,8 +44,7 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
     strides[i] = i < extra || have != part.extent[i] ? 0 : v.strides[i - extra];
   }
   if (extra < 0) [[unlikely]]
-    fail(Error::shape, "assignment to a view: " + to_string(v.shape()) + " has more axes than " +
-                           to_string(part));
+    fail(Error::shape, {"assignment to a view: ", v.shape(), " has more axes than ", part});
   x.detach(part.size() != x.size());
   Index to[max_rank], of[max_rank];
   for (int i = 0, k = 0; i < s.rank; ++i) {
@@ -122,8 +121,8 @@ class TensorView : public Tensor<T, S> {
       return t;
     } else if constexpr (std::is_same_v<P, AnyTensor>) {
       if (y.record("write").dtype != dtype_of<T>) [[unlikely]]
-        fail(Error::dtype, std::string("assignment to a view: the value holds ") +
-                               name_of(y.dtype()) + ", the tensor " + name_of(dtype_of<T>));
+        fail(Error::dtype, {"assignment to a view: the value holds ", name_of(y.dtype()),
+                            ", the tensor ", name_of(dtype_of<T>)});
       return y;
     } else {
       static_assert(std::is_same_v<typename P::element, T>,
@@ -134,8 +133,8 @@ class TensorView : public Tensor<T, S> {
   void write(const AnyTensor& y) {
     if (!whole_) [[unlikely]]
       fail(Error::value,
-           "assignment to a view: a view with a name is a value of its own; assign to x(...) "
-           "itself");
+           {"assignment to a view: a view with a name is a value of its own; assign to x(...) "
+            "itself"});
     const AnyTensor value = y;
     Base::operator=(Base{});  // so that x need not detach from its own part
     detail::write_part(*whole_, selection_, value);

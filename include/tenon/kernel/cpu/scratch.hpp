@@ -30,7 +30,7 @@ class Scratch {
     release();
     data_ = bytes > PTRDIFF_MAX ? nullptr : ::operator new(bytes, line, std::nothrow);
     if (data_ == nullptr) {
-      fail(Error::memory, "scratch: no memory for " + std::to_string(bytes) + " bytes");
+      fail(Error::memory, {"scratch: no memory for ", bytes, " bytes"});
     }
     size_ = bytes;
   }

@@ -16,8 +16,7 @@ struct Dropout {
   auto operator()(X&& x) const {
     using T = element_of<X>;
     using S = shape_of<X>;
-    if (!(p >= 0 && p < 1))
-      fail(Error::value, "dropout: p is " + std::to_string(p) + ", not in [0, 1)");
+    if (!(p >= 0 && p < 1)) fail(Error::value, {"dropout: p is ", p, ", not in [0, 1)"});
     const S shape = x.shape();
     const bool active = p > 0 && is_training();
     const float keep = active ? 1 - p : 1;
