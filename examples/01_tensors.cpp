@@ -22,13 +22,13 @@ void creation() {
 
 void views() {
   Tensor x = reshape<Shape<3, 4>>(arange<float>(12));
-  print(x(1));                       // [4. 5. 6. 7.]
+  print(x(1));                         // [4. 5. 6. 7.]
   print(x(every, slice(0, open, 2)));  // every second column; a slice's extent is dyn
-  x(0, 3) = 30;                      // assigning to x(...) writes into x
-  x(slice<1, 3>(), 0) *= 10;         // this slice's extent is static
-  auto row = x(2);                   // a view with a name is a value
-  row = row + 1;                     // so this changes row, not x
-  Tensor before = x;                 // copies share their elements until one is written
+  x(0, 3) = 30;                        // assigning to x(...) writes into x
+  x(slice<1, 3>(), 0) *= 10;           // this slice's extent is static
+  auto row = x(2);                     // a view with a name is a value
+  row = row + 1;                       // so this changes row, not x
+  Tensor before = x;                   // copies share their elements until one is written
   x(1) = 0;
   std::printf("%g %g %g\n", x(0, 3).item(), x(1, 0).item(), before(1, 0).item());  // 30 0 40
   print(transpose(x));

@@ -86,11 +86,11 @@ struct Cube {
 TEST_CASE("docs: tensors") {
   // example-begin views
   Tensor x = reshape<Shape<3, 4>>(arange<float>(12));
-  Tensor before = x;           // O(1): shares its elements until one side is written
-  x(0, 3) = 30;                // writes into x, which detaches first; `before` keeps its 3
-  x(slice<1, 3>(), all) *= 2;  // rows 1 and 2
-  auto row = x(2);             // a view with a name is a value:
-  row = row + 1;               // row changes, x does not
+  Tensor before = x;             // O(1): shares its elements until one side is written
+  x(0, 3) = 30;                  // writes into x, which detaches first; `before` keeps its 3
+  x(slice<1, 3>(), every) *= 2;  // rows 1 and 2
+  auto row = x(2);               // a view with a name is a value:
+  row = row + 1;                 // row changes, x does not
   // example-end views
   CHECK(before(0, 3).item() == 3);
   CHECK(x(0, 3).item() == 30);

@@ -122,12 +122,18 @@ struct Statement {
 /// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it sees.
 class Recorder {
  public:
-  virtual void record(const Statement& statement) = 0;
+  void record(const Statement& statement) { record_(*this, statement); }
   std::uint64_t serial() const { return serial_; }
   Recorder* outer() const { return outer_; }
 
  protected:
-  Recorder() : serial_(detail::fresh_id()), outer_(ambient().recorder) { activate(this); }
+  // A pointer instead of a virtual function: a compiler that guesses its target would compile the tape into
+  // every file that evaluates something.
+  using Record = void (*)(Recorder&, const Statement&);
+  explicit Recorder(Record record)
+      : record_(record), serial_(detail::fresh_id()), outer_(ambient().recorder) {
+    activate(this);
+  }
   ~Recorder() { leave(); }
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -146,6 +152,7 @@ class Recorder {
   }
 
  private:
+  Record record_;
   std::uint64_t serial_;
   Recorder* outer_;
   bool left_ = false;

@@ -18,6 +18,13 @@ struct Width<dyn> {
   Index value = 0;
 };
 
+/// Errors: Error::value for a dyn width that was never set.
+inline void check_width(const char* name, Index width) {
+  if (width < 1)
+    fail(Error::value, std::string(name) + ": the width is " + std::to_string(width) +
+                           "; give a dyn width to the layer, as in Linear<dyn, 10>{.in = {784}}");
+}
+
 namespace detail {
 
 /// A tensor whose typed extents are given, with its dyn ones filled in.

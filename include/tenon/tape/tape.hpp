@@ -35,15 +35,10 @@ enum class AfterGradient { end, keep };
 /// Tapes nest: a gradient computed while an outer tape records is itself recorded there (second derivatives).
 class Tape final : public Recorder {
  public:
-  Tape() : storage_(detail::TapeStorage::acquire()) {}
+  Tape() : Recorder(record_on_tape), storage_(detail::TapeStorage::acquire()) {}
   ~Tape() {
     leave();
     detail::TapeStorage::release(storage_);
-  }
-
-  void record(const Statement& s) override {
-    storage_->record(s, outer() != nullptr);
-    if (outer()) outer()->record(s);
   }
 
   /// dL/dx for each x in wrt, zeros for one that the loss does not depend on. seed: dL/d(loss), ones by default;
@@ -79,6 +74,11 @@ class Tape final : public Recorder {
   }
 
  private:
+  static void record_on_tape(Recorder& self, const Statement& s) {
+    auto& tape = static_cast<Tape&>(self);
+    tape.storage_->record(s, tape.outer() != nullptr);
+    if (tape.outer()) tape.outer()->record(s);
+  }
   template <class L>
   static const AnyTensor& loss_value(const L& loss) {
     if constexpr (detail::is_expression<L>) return loss.value();

@@ -65,7 +65,8 @@ struct Record {
   Index strides[max_rank] = {};  ///< elements
 
   static Record* create() { return new (memory::allocate(sizeof(Record))) Record; }
-  void drop() noexcept {
+  // Out of line: handles die everywhere, and code that is not repeated need not be compiled again.
+  __attribute__((noinline)) void drop() noexcept {
     if (references.load(Order::acquire) != 1 && references.fetch_sub(1, Order::acq_rel) != 1)
       return;
     if (buffer) buffer->drop();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// x(1, slice(0, 8), all): reading a part of a tensor, and writing into one.
+// x(1, slice(0, 8), every): reading a part of a tensor, and writing into one.
 #pragma once
 #include <tenon/shape/slice.hpp>
 #include <tenon/tensor/tensor.hpp>

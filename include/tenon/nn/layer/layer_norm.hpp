@@ -31,6 +31,7 @@ struct LayerNorm {
 
   /// weight 1, bias 0.
   void init(Rng) {
+    check_width("LayerNorm: width", width.value);
     fill_constant(weight, Extents{1, {width.value}}, 1);
     fill_constant(bias, Extents{1, {width.value}}, 0);
   }

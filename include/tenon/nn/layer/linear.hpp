@@ -18,6 +18,7 @@ struct Linear {
 
   /// W, b ~ U(-k, k), k = 1 / sqrt(In).   Source: He et al., Delving deep into rectifiers, 2015, with PyTorch's gain.
   void init(Rng rng) {
+    check_width("Linear: in", in.value), check_width("Linear: out", out.value);
     const double k = 1 / std::sqrt(static_cast<double>(in.value));
     fill_uniform(weight, Extents{2, {out.value, in.value}}, rng.stream("weight"), -k, k);
     fill_uniform(bias, Extents{1, {out.value}}, rng.stream("bias"), -k, k);
