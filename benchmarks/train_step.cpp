@@ -34,7 +34,9 @@ struct Training {
     optimizer.step(net, tape.gradient(loss, net));
     benchmark::DoNotOptimize(loss.item());
   }
-  void by_train_step() { benchmark::DoNotOptimize(train_step(net, optimizer, loss_of, batch).loss); }
+  void by_train_step() {
+    benchmark::DoNotOptimize(train_step(net, optimizer, loss_of, batch).loss);
+  }
 };
 
 // Products forward, for the weights, and for the inputs of all layers but the first.
@@ -79,7 +81,8 @@ int main(int argc, char** argv) {
   return bench::main(argc, argv, [] {
     for (Index rows : {64, 512})
       for (bool by_hand : {true, false})
-        bench::add("train step, batch " + std::to_string(rows) + (by_hand ? ", tape by hand" : ", train_step"),
+        bench::add("train step, batch " + std::to_string(rows) +
+                       (by_hand ? ", tape by hand" : ", train_step"),
                    [=] { return step(rows, by_hand); });
   });
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors: making them, looking at parts, computing, reading and writing memory of others, and what errors say.
+// Tensors: making them, looking at parts, computing, reading and writing memory of others, and what
+// errors say.
 // What the program prints stands behind `//` where it is short.
 #include <tenon/eigen.hpp>
 #include <tenon/tenon.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derivatives: the tape, the gradient of a struct, value_and_grad, second derivatives, checking a gradient, and a
-// training loop by hand. What the program prints stands behind `//` where it is short.
+// Derivatives: the tape, the gradient of a struct, value_and_grad, second derivatives, checking a
+// gradient, and a training loop by hand. What the program prints stands behind `//` where it is
+// short.
 #include <tenon/tenon.hpp>
 
 #include <cstdio>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An MLP on Fashion-MNIST: data, model, loss, optimizer, training loop, checkpoint. Without the data set
-// (Debian: dataset-fashion-mnist) it trains on the handwritten digits of examples/data.
+// An MLP on Fashion-MNIST: data, model, loss, optimizer, training loop, checkpoint. Without the
+// data set (Debian: dataset-fashion-mnist) it trains on the handwritten digits of examples/data.
 #include <tenon/data.hpp>
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counts what the program asks of the heap. Include it in one file of a program; glibc, elsewhere nothing is counted.
 #pragma once
+#include <features.h>
 #include <atomic>
 #include <cstddef>
-#include <features.h>
 
 namespace bench::detail {
 inline std::atomic<long> heap_calls{0};
@@ -20,9 +20,15 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-void* malloc(std::size_t bytes) noexcept { return ++bench::detail::heap_calls, __libc_malloc(bytes); }
-void* calloc(std::size_t n, std::size_t bytes) noexcept { return ++bench::detail::heap_calls, __libc_calloc(n, bytes); }
-void* realloc(void* p, std::size_t bytes) noexcept { return ++bench::detail::heap_calls, __libc_realloc(p, bytes); }
+void* malloc(std::size_t bytes) noexcept {
+  return ++bench::detail::heap_calls, __libc_malloc(bytes);
+}
+void* calloc(std::size_t n, std::size_t bytes) noexcept {
+  return ++bench::detail::heap_calls, __libc_calloc(n, bytes);
+}
+void* realloc(void* p, std::size_t bytes) noexcept {
+  return ++bench::detail::heap_calls, __libc_realloc(p, bytes);
+}
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
   return ++bench::detail::heap_calls, __libc_memalign(alignment, bytes);
 }

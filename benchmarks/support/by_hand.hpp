@@ -55,7 +55,8 @@ inline void softmax_backward(const float* y, const float* dy, float* dx, long ro
 }
 
 /// y = (x - mean) scale w + b; keeps mean and scale of a row.
-inline void layer_norm(const float* x, const float* w, const float* b, float* y, float* kept, long rows, long n) {
+inline void layer_norm(const float* x, const float* w, const float* b, float* y, float* kept,
+                       long rows, long n) {
   const float inverse = 1 / static_cast<float>(n);
   for (long r = 0; r < rows; ++r, x += n, y += n, kept += 2) {
     Float s(0.f), q(0.f);
@@ -74,8 +75,8 @@ inline void layer_norm(const float* x, const float* w, const float* b, float* y,
   }
 }
 /// dw += dy xhat, db += dy, dx = scale (g - mean(g) - xhat mean(g xhat)) with g = dy w.
-inline void layer_norm_backward(const float* x, const float* w, const float* dy, const float* kept, float* dx, float* dw,
-                                float* db, long rows, long n) {
+inline void layer_norm_backward(const float* x, const float* w, const float* dy, const float* kept,
+                                float* dx, float* dw, float* db, long rows, long n) {
   const float inverse = 1 / static_cast<float>(n);
   for (long j = 0; j < n; ++j) dw[j] = db[j] = 0;
   for (long r = 0; r < rows; ++r, x += n, dx += n, dy += n, kept += 2) {
@@ -96,7 +97,8 @@ inline void layer_norm_backward(const float* x, const float* w, const float* dy,
 }
 
 /// Mean of log(sum(exp(x))) - x[label]; keeps the logarithm of a row.
-inline float cross_entropy(const float* x, const std::int64_t* label, float* kept, long rows, long n) {
+inline float cross_entropy(const float* x, const std::int64_t* label, float* kept, long rows,
+                           long n) {
   constexpr float low = -std::numeric_limits<float>::infinity();
   double total = 0;
   for (long r = 0; r < rows; ++r, x += n) {
@@ -111,8 +113,8 @@ inline float cross_entropy(const float* x, const std::int64_t* label, float* kep
   return static_cast<float>(total / static_cast<double>(rows));
 }
 /// dx = (softmax(x) - 1 at the label) g / rows.
-inline void cross_entropy_backward(const float* x, const std::int64_t* label, const float* kept, float g, float* dx,
-                                   long rows, long n) {
+inline void cross_entropy_backward(const float* x, const std::int64_t* label, const float* kept,
+                                   float g, float* dx, long rows, long n) {
   const Float k(g / static_cast<float>(rows));
   for (long r = 0; r < rows; ++r, x += n, dx += n) {
     const Float l(kept[r]);

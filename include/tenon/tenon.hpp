@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tenon: tensors, automatic differentiation and deep learning. Files, data sets, training loops, deployment and
-// other machines have umbrellas of their own.
+// tenon: tensors, automatic differentiation and deep learning. Files, data sets, training loops,
+// deployment and other machines have umbrellas of their own.
 #pragma once
 #include <tenon/core/all.hpp>
 #include <tenon/expr/all.hpp>

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What another project's first program may look like; it prints one line that the tests compare.
-#include <tenon/core/error.hpp>
-#include <tenon/core/parallel.hpp>
+#include <tenon/tenon.hpp>
 
 #include <cstdio>
+using namespace tenon;
 
 int main() {
-  tenon::Index squares[10];
-  tenon::parallel_for(10, tenon::num_threads(), [&](tenon::Index i) { squares[i] = i * i; });
+  auto x = tensor<float>({{1, 2, 3}, {4, 5, 6}});
+  auto w = ones<float>(Shape<3, 2>{});
+  Tape tape;
+  auto loss = sum(square(matmul(x, w)));
+  auto g = tape.gradient(loss, w);
   try {
-    tenon::fail(tenon::Error::shape, "consumer: squares[9] is " + std::to_string(squares[9]));
-  } catch (const tenon::Error& error) {
-    std::printf("%s, code %d, version %d\n", error.what(), static_cast<int>(error.code()),
-                TENON_VERSION);
+    Tensor<float, Shape<dyn>> a = zeros<float>(Shape<2>{}), b = zeros<float>(Shape<3>{});
+    Tensor sum = a + b;
+  } catch (const Error& error) {
+    std::printf("loss %g, dw %g, code %d, version %d\n", loss.item(), g(0, 0).item(),
+                static_cast<int>(error.code()), TENON_VERSION);
   }
 }

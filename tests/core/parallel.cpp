@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work given to threads: every block once, whatever the number of threads; also built with the thread sanitizer.
+// Work given to threads: every block once, whatever the number of threads; also built with the
+// thread sanitizer.
 #include <tenon/core/parallel.hpp>
 
 #include <atomic>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first program of README.md; tests/docs/snippets.sh compares what it prints with what README.md says.
+// The first program of README.md; tests/docs/snippets.sh compares what it prints with what
+// README.md says.
 // example-begin first_program
 #include <tenon/tenon.hpp>
 using namespace tenon;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The code of the pages in docs/, between example-begin and example-end; tests/docs/snippets.sh compares.
+// The code of the pages in docs/, between example-begin and example-end; tests/docs/snippets.sh
+// compares.
 #include <tenon/eigen.hpp>
 #include <tenon/tenon.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products with what follows them: right against a plain loop, one kernel, one pass and two products backward.
+// Products with what follows them: right against a plain loop, one kernel, one pass and two
+// products backward.
 #include <tenon/expr/contract.hpp>
 
 #include "support/statements.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chains of element-wise operations: one group, broadcast on every subset of axes, right for every length.
+// Chains of element-wise operations: one group, broadcast on every subset of axes, right for every
+// length.
 #include <tenon/expr/map.hpp>
 
 #include "support/statements.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions inside statements: what is fused with them, axes in any place, what joins them afterwards.
+// Reductions inside statements: what is fused with them, axes in any place, what joins them
+// afterwards.
 #include <tenon/expr/reduce.hpp>
 
 #include "support/statements.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// First and second derivatives of every operation and reduction by tensors as a kind of value, against central
-// differences. Their compiled backward kernels: op_info.cpp.
+// First and second derivatives of every operation and reduction by tensors as a kind of value,
+// against central differences. Their compiled backward kernels: op_info.cpp.
 #include <tenon/kernel/any.hpp>
 
 #include "kernel/operations.hpp"
@@ -13,7 +13,8 @@ using namespace tests;
 
 namespace {
 
-// Operands within the range, far enough from its ends and from places without derivative for a step of 1e-5.
+// Operands within the range, far enough from its ends and from places without derivative for a step
+// of 1e-5.
 AnyTensor operand(const Operation& op, int i, const Extents& e) {
   const op::Range r = op.range[i];
   const double low = std::max(r.low, -3.0), high = std::min(r.high, 3.0), edge = (high - low) / 50;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiled backward kernel of every differentiable operation against its derivative on one number, and what the
-// tape keeps for it.
+// The compiled backward kernel of every differentiable operation against its derivative on one
+// number, and what the tape keeps for it.
 #include <tenon/kernel/op_info.hpp>
 
 #include "support/catch.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every operation and reduction as data, so that one runner tests them all. operations_*.cpp compile the kernels.
+// Every operation and reduction as data, so that one runner tests them all. operations_*.cpp
+// compile the kernels.
 #pragma once
 #include <tenon/tenon.hpp>
 

@@ -19,9 +19,8 @@ std::vector<double> rows_by_hand(const std::vector<double>& x, const std::vector
     for (std::size_t c = 0; c < classes; ++c) sum += std::exp(row[c] - top), mean += row[c];
     mean /= static_cast<long double>(classes);
     const long double s = smoothing;
-    loss.push_back(static_cast<double>(top + std::log(sum) -
-                                       (1 - s) * row[static_cast<std::size_t>(label[r])] -
-                                       s * mean));
+    loss.push_back(static_cast<double>(
+        top + std::log(sum) - (1 - s) * row[static_cast<std::size_t>(label[r])] - s * mean));
   }
   return loss;
 }
@@ -46,8 +45,8 @@ TEST_CASE("cross entropy is its formula, for f32 and f64, any integer label, mea
   CHECK(distance(values(nn::cross_entropy(x, labels<std::int32_t, 23>(10))), {mean_of(want)}) <=
         1e-14);
   const auto f = spread<float, 23, 10>(1, -5, 5);
-  CHECK(distance(values(nn::cross_entropy(f, l)),
-                 {mean_of(rows_by_hand(values(f), values(l)))}) <= 1e-6);
+  CHECK(distance(values(nn::cross_entropy(f, l)), {mean_of(rows_by_hand(values(f), values(l)))}) <=
+        1e-6);
 }
 
 TEST_CASE("cross entropy with label smoothing is its formula and at 0 the one without") {
@@ -97,8 +96,8 @@ TEST_CASE("gradients of every loss") {
 TEST_CASE("cross entropy is one kernel forward and one backward") {
   const auto x = spread<float, 64, 10>(1);
   const auto l = labels<std::int64_t, 64>(10);
-  const kernel::Counters c =
-      counted([&] { value_and_gradients([&](const auto& x) { return nn::cross_entropy(x, l); }, x); });
+  const kernel::Counters c = counted(
+      [&] { value_and_gradients([&](const auto& x) { return nn::cross_entropy(x, l); }, x); });
   CHECK(c.forward == 1);
   CHECK(c.backward == 1);
   CHECK(c.single == 0);

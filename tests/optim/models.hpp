@@ -18,7 +18,8 @@ One<T> one(const AnyTensor& w) {
 
 /// The weights after each of `steps` steps of a rule from w with gradients g(step).
 template <class T, class Rule, class G>
-std::vector<std::vector<double>> trajectory(const Rule& rule, const AnyTensor& w, int steps, G&& g) {
+std::vector<std::vector<double>> trajectory(const Rule& rule, const AnyTensor& w, int steps,
+                                            G&& g) {
   One<T> net = one<T>(w);
   auto optimizer = optim::make(rule, net);
   std::vector<std::vector<double>> out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step does to memory and handles: one kernel a parameter, copy on write, no allocation, no step in part.
+// What a step does to memory and handles: one kernel a parameter, copy on write, no allocation, no
+// step in part.
 #include <tenon/optim/optimizer.hpp>
 
 #include <tenon/nn/all.hpp>
@@ -95,7 +96,9 @@ TEST_CASE("a step is one kernel for each parameter") {
   }
 }
 
-TEST_CASE("a step changes the model alone: copies, clones, the gradient and the start keep their values") {
+TEST_CASE(
+    "a step changes the model alone: copies, clones, the gradient and the start keep their "
+    "values") {
   auto net = nn::init<Net>(Rng{1});
   const Net copy = net, target = clone(net);
   const auto start = train::hash_parameters(net);
@@ -146,9 +149,10 @@ TEST_CASE("storage types are computed in float and rounded once a step") {
   CHECK(distance(net.w.any(), want) <= 1e-12);
   CHECK(distance(values(optimizer.state[0].w), d) == 0);
   optimizer.step(net, g);
-  CHECK(distance(values(optimizer.state[0].w), values(made(Dtype::bf16, extents({37}), [&](Index i) {
-                   return 1.5 * d[static_cast<std::size_t>(i)];
-                 }))) <= 1e-12);
+  CHECK(
+      distance(values(optimizer.state[0].w), values(made(Dtype::bf16, extents({37}), [&](Index i) {
+                 return 1.5 * d[static_cast<std::size_t>(i)];
+               }))) <= 1e-12);
 }
 
 TEST_CASE("the bits of a step do not depend on the number of threads, or on where rows begin") {
@@ -169,10 +173,10 @@ TEST_CASE("the bits of a step do not depend on the number of threads, or on wher
   One<float> last = one<float>(w.view(Extents{1, {3}}, std::array<Index, 1>{1}.data(), n - 3));
   auto optimizer = optim::make(optim::Adam{.lr = 0.01f}, last);
   for (int t = 1; t <= 3; ++t)
-    optimizer.step(last, one<float>(slope(n, t).view(Extents{1, {3}},
-                                                     std::array<Index, 1>{1}.data(), n - 3)));
-  CHECK(same_bits(last.w.any(),
-                  out[0].view(Extents{1, {3}}, std::array<Index, 1>{1}.data(), n - 3)));
+    optimizer.step(
+        last, one<float>(slope(n, t).view(Extents{1, {3}}, std::array<Index, 1>{1}.data(), n - 3)));
+  CHECK(
+      same_bits(last.w.any(), out[0].view(Extents{1, {3}}, std::array<Index, 1>{1}.data(), n - 3)));
 }
 
 TEST_CASE("what does not fit is named, and then nothing has changed") {

@@ -58,8 +58,8 @@ TEST_CASE("sgd follows PyTorch's trajectories") {
                           .weight_decay = t.number("weight_decay"),
                           .nesterov = t.flag("nesterov")};
     CAPTURE(t.name);
-    CHECK(t.distance(trajectory<float>(rule, t.start, t.steps, [&](int i) { return t.gradient(i); })) <=
-          t.tolerance);
+    CHECK(t.distance(trajectory<float>(rule, t.start, t.steps,
+                                       [&](int i) { return t.gradient(i); })) <= t.tolerance);
     ++cases;
   }
   CHECK(cases >= 5);

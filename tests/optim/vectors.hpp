@@ -20,7 +20,9 @@ struct Trajectory {
   float number(const char* key, float otherwise = 0) const {
     return attributes.contains(key) ? attributes.at(key).get<float>() : otherwise;
   }
-  bool flag(const char* key) const { return attributes.contains(key) && attributes.at(key).get<bool>(); }
+  bool flag(const char* key) const {
+    return attributes.contains(key) && attributes.at(key).get<bool>();
+  }
   Index count() const { return start.size(); }
   AnyTensor gradient(int step) const {
     const auto all = values(gradients);
@@ -49,8 +51,12 @@ inline std::vector<Trajectory> trajectories(const std::string& op) {
   std::vector<Trajectory> out;
   for (const auto& c : all.at("cases")) {
     if (c.at("op") != op) continue;
-    Trajectory t{c.at("name"), c.at("attrs"), file.tensor(c.at("inputs").at(0)),
-                 file.tensor(c.at("inputs").at(1)), file.tensor(c.at("outputs").at(0)), 0,
+    Trajectory t{c.at("name"),
+                 c.at("attrs"),
+                 file.tensor(c.at("inputs").at(0)),
+                 file.tensor(c.at("inputs").at(1)),
+                 file.tensor(c.at("outputs").at(0)),
+                 0,
                  c.at("tol").at("f32")};
     t.steps = static_cast<int>(t.gradients.extent(0));
     t.start = t.start.to_contiguous();

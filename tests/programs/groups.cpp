@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs whose groups are counted: recurrent cell, softmax of a layer, layer norm with names outside fuse and inside.
+// Programs whose groups are counted: recurrent cell, softmax of a layer, layer norm with names
+// outside fuse and inside.
 #include "support/statements.hpp"
 
 using namespace tests;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs in which it must not be visible when an expression is computed: moved, printed, paused, outlived.
+// Programs in which it must not be visible when an expression is computed: moved, printed, paused,
+// outlived.
 #include <tenon/tape/tape.hpp>
 
 #include <optional>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A const model shared by four threads, each evaluating and differentiating it; kernels on two threads.
+// A const model shared by four threads, each evaluating and differentiating it; kernels on two
+// threads.
 #include <tenon/core/parallel.hpp>
 #include <tenon/tape/tape.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Programs about what a value is: clones, tied members, writing while others hold a copy, accumulation.
+// Programs about what a value is: clones, tied members, writing while others hold a copy,
+// accumulation.
 #include <tenon/tape/tape.hpp>
 
 #include "support/catch.hpp"

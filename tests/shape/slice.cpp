@@ -6,8 +6,9 @@
 #include <vector>
 using namespace tenon;
 
-// The definition in words, for an axis of n elements: walk from start by step until stop is reached or passed,
-// taking what exists. Bounds are first moved as the language reference says for s[i:j:k].
+// The definition in words, for an axis of n elements: walk from start by step until stop is reached
+// or passed, taking what exists. Bounds are first moved as the language reference says for
+// s[i:j:k].
 static std::vector<Index> walked(const Slice& s, Index n) {
   std::vector<Index> taken;
   Index start = s.start, stop = s.stop;

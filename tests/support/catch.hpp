@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One include for the tests, whether Catch2 is 2.13 (one header) or 3 (many).
-// Both give TEST_CASE, SECTION, TEMPLATE_LIST_TEST_CASE, GENERATE, CAPTURE, CHECK_THAT and the names below.
+// Both give TEST_CASE, SECTION, TEMPLATE_LIST_TEST_CASE, GENERATE, CAPTURE, CHECK_THAT and the
+// names below.
 #pragma once
 #include <string>
 

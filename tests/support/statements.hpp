@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every statement must obey: its fused kernels give what its operations give one by one, its gradient is the
-// limit of differences.
+// What every statement must obey: its fused kernels give what its operations give one by one, its
+// gradient is the limit of differences.
 #pragma once
 #include <tenon/tape/gradcheck.hpp>
 

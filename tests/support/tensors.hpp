@@ -70,7 +70,8 @@ std::vector<double> values(const X& x) {
   else return values(x.any());
 }
 
-/// The largest |a - b| / max(1, |b|); NaN equals NaN, an infinity itself; infinite where sizes differ.
+/// The largest |a - b| / max(1, |b|); NaN equals NaN, an infinity itself; infinite where sizes
+/// differ.
 inline double distance(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) return infinity;
   double worst = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state a thread carries around implicitly: who records, whether recording is paused, training mode, the
-// position of the random numbers. One object, reached through one thread-local pointer.
+// The state a thread carries around implicitly: who records, whether recording is paused, training
+// mode, the position of the random numbers. One object, reached through one thread-local pointer.
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
@@ -44,7 +44,8 @@ inline Ambient& ambient() {
   return a ? *a : detail::thread_ambient();
 }
 
-/// While it lives, this thread uses the given state: how work done for one thread by another keeps its modes.
+/// While it lives, this thread uses the given state: how work done for one thread by another keeps
+/// its modes.
 class AttachAmbient {
  public:
   explicit AttachAmbient(Ambient& a) : before_(detail::attached_ambient()) {
@@ -80,8 +81,8 @@ struct Context {
   bool operator==(const Context&) const = default;
 };
 
-/// Whether layers such as dropout behave as in training: while a recorder is active, unless a scope says
-/// otherwise.
+/// Whether layers such as dropout behave as in training: while a recorder is active, unless a scope
+/// says otherwise.
 inline bool is_training() {
   const Ambient& a = ambient();
   return a.mode == Mode::training || (a.mode == Mode::automatic && a.recorder != nullptr);

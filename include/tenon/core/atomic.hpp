@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Atomic numbers and a lock for a few instructions. <atomic> and <mutex> bring <chrono> and more with them: a third
-// of the time that tenon.hpp would cost.
+// Atomic numbers and a lock for a few instructions. <atomic> and <mutex> bring <chrono> and more
+// with them: a third of the time that tenon.hpp would cost.
 #pragma once
 #include <tenon/core/config.hpp>
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every header needs to know first: version, instruction set, and the only macros of the library.
+// What every header needs to know first: version, instruction set, and the only macros of the
+// library.
 #pragma once
 #include <cstdint>
 
 /// Version of the library: major * 10000 + minor * 100 + patch.
 #define TENON_VERSION 100
 
-// Objects built with different -m flags must never share a function body, or the linker could keep the
-// AVX-512 copy of a function for a program part that was built for any processor. So everything lives in an
-// inline namespace named after the instruction set: `namespace tenon::inline TENON_ISA { ... }`.
+// Objects built with different -m flags must never share a function body, or the linker could keep
+// the AVX-512 copy of a function for a program part that was built for any processor. So everything
+// lives in an inline namespace named after the instruction set: `namespace tenon::inline TENON_ISA
+// { ... }`.
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define TENON_ISA avx512
 #define TENON_REGISTER_BYTES 64
@@ -36,12 +38,13 @@
 #define TENON_FN inline __attribute__((always_inline))
 #endif
 
-/// A function whose call must vanish: packs are passed in registers only if nothing is left to call.
+/// A function whose call must vanish: packs are passed in registers only if nothing is left to
+/// call.
 #define TENON_INLINE inline __attribute__((always_inline))
 /// A function that must stay out of the way: errors, slow paths.
 #define TENON_COLD __attribute__((noinline, cold))
-/// Kernels: everything is inlined. g++ 12 crashes in its straight-line vectoriser on gradients of sin and cos, which are
-/// packed already.
+/// Kernels: everything is inlined. g++ 12 crashes in its straight-line vectoriser on gradients of
+/// sin and cos, which are packed already.
 #if defined(__GNUC__) && !defined(__clang__)
 #define TENON_KERNEL __attribute__((flatten, optimize("no-tree-slp-vectorize")))
 #else

@@ -11,7 +11,8 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// What every failure at run time throws. what() names function, rule, shapes and axis; code() is stable.
+/// What every failure at run time throws. what() names function, rule, shapes and axis; code() is
+/// stable.
 class TENON_SHARED Error : public std::runtime_error {
  public:
   /// Stable numbers: new ones are added at the end, none is ever reused.
@@ -37,7 +38,8 @@ class TENON_SHARED Error : public std::runtime_error {
   Code code_;
 };
 
-/// One piece of a message: text, a number, or anything for which append_text(std::string&, const T&) exists.
+/// One piece of a message: text, a number, or anything for which append_text(std::string&, const
+/// T&) exists.
 /// Messages are put together out of line, so that a check costs its caller little code.
 class Piece {
  public:

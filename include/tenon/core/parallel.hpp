@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one place where work is given to threads. Results never depend on how many there are: callers cut work
-// into blocks by constants of their own, and a block is computed by one thread.
+// The one place where work is given to threads. Results never depend on how many there are: callers
+// cut work into blocks by constants of their own, and a block is computed by one thread.
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/core/config.hpp>
@@ -22,7 +22,8 @@ inline Atomic<int>& thread_limit() {
 }
 }  // namespace detail
 
-/// The most threads one operation may use; 0 asks for OpenMP's own number. Without OpenMP there is one.
+/// The most threads one operation may use; 0 asks for OpenMP's own number. Without OpenMP there is
+/// one.
 inline void set_num_threads(int threads) {
   detail::thread_limit().store(threads < 0 ? 0 : threads);
 }
@@ -74,7 +75,8 @@ inline void sanitized_blocks(Index blocks, int threads, void (*run)(const void*,
 }  // namespace detail
 #endif
 
-/// Calls run(context, block) for block = 0 .. blocks - 1 on up to `threads` threads. run must not throw.
+/// Calls run(context, block) for block = 0 .. blocks - 1 on up to `threads` threads. run must not
+/// throw.
 inline void parallel_blocks(Index blocks, int threads, void (*run)(const void*, Index),
                             const void* context) {
 #if defined(_OPENMP)

@@ -12,7 +12,8 @@
 namespace tenon::inline TENON_ISA {
 namespace detail {
 
-// Converts to anything but the aggregate itself and its bases, so that copying is not counted as a member.
+// Converts to anything but the aggregate itself and its bases, so that copying is not counted as a
+// member.
 template <class Aggregate>
 struct AnyMember {
   template <class T>
@@ -24,7 +25,8 @@ template <class A, std::size_t... I>
 constexpr bool brace_constructible(std::index_sequence<I...>) {
   return requires { A{(static_cast<void>(I), AnyMember<A>{})...}; };
 }
-// Brace elision makes an array member count as its elements; each initialiser is therefore wrapped once.
+// Brace elision makes an array member count as its elements; each initialiser is therefore wrapped
+// once.
 template <class A, std::size_t Before, std::size_t N, std::size_t... I, std::size_t... J>
 constexpr bool nested(std::index_sequence<I...>, std::index_sequence<J...>) {
   return requires {
@@ -112,7 +114,8 @@ constexpr const char* pretty() {
 template <class A, std::size_t I>
 constexpr std::string_view member_name() {
   constexpr std::string_view text = pretty<Pointer{std::get<I>(members(nowhere<A>))}>();
-  // ... "nowhere<Net>.Net::fc1)}; ..." (g++) or "nowhere<Net>.fc1}" (clang): the word after the last separator.
+  // ... "nowhere<Net>.Net::fc1)}; ..." (g++) or "nowhere<Net>.fc1}" (clang): the word after the
+  // last separator.
   std::size_t end = text.size();
   while (end > 0) {
     const char c = text[end - 1];

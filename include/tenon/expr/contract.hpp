@@ -108,7 +108,8 @@ AnyTensor product_operand(X&& x, bool& transposed) {
 
 }  // namespace detail
 
-/// x with its last two axes exchanged. A view; inside a product not even that.   x: [..., m, n]   y: [..., n, m]
+/// x with its last two axes exchanged. A view; inside a product not even that.   x: [..., m, n]
+/// y: [..., n, m]
 template <class X>
   requires(detail::is_tensor<std::remove_cvref_t<X>> ||
            detail::is_expression<std::remove_cvref_t<X>>)
@@ -121,8 +122,10 @@ auto transpose(X&& x) {
 }
 
 /// y = a b, batches broadcast.   a: [..., m, k]   b: [..., k, n]   y: [..., m, n]   f32 or f64
-/// What follows element by element joins it as its epilogue. Operands that are expressions are evaluated.
-/// Errors: inner extents differ, batch extents do not broadcast -> compile error, or Error::shape where dyn.
+/// What follows element by element joins it as its epilogue. Operands that are expressions are
+/// evaluated.
+/// Errors: inner extents differ, batch extents do not broadcast -> compile error, or Error::shape
+/// where dyn.
 template <TensorExpr A, TensorExpr B>
 auto matmul(A&& a, B&& b) {
   using SA = shape_of<A>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expression: what an operator on tensors returns. It computes when its value is asked for, as one group with
-// the temporaries it was built from.
+// Expression: what an operator on tensors returns. It computes when its value is asked for, as one
+// group with the temporaries it was built from.
 #pragma once
 #include <tenon/expr/rules.hpp>
 #include <tenon/tensor/tensor.hpp>
@@ -12,7 +12,8 @@ struct StatementInfo;
 struct BasicOps;
 
 namespace expr {
-/// Names an operation and its compute type, or a compute type and whether there is a product, in calls up to kernel/.
+/// Names an operation and its compute type, or a compute type and whether there is a product, in
+/// calls up to kernel/.
 template <class Op, class C>
 struct OpTag {};
 template <class C, bool Product>
@@ -125,9 +126,11 @@ AnyTensor materialise(const E& e) {
 }
 }  // namespace detail
 
-/// Either unevaluated (handles of its leaves, scalars, the context it was built in) or a value, never both.
-/// Temporaries fuse: an rvalue joins the statement around it. Names materialise: one that has a name is evaluated
-/// once, on first use. Copying evaluates first, moving does not. It belongs to one thread.
+/// Either unevaluated (handles of its leaves, scalars, the context it was built in) or a value,
+/// never both.
+/// Temporaries fuse: an rvalue joins the statement around it. Names materialise: one that has a
+/// name is evaluated once, on first use. Copying evaluates first, moving does not. It belongs to
+/// one thread.
 template <class Tr, class T, class S>
 class Expression {
  public:
@@ -196,7 +199,8 @@ class Expression {
 };
 static_assert(sizeof(double) == sizeof(Record*), "tenon: scalars share the array of handles");
 
-/// x^T of the last two axes, held back so that a product can take it as it is; anywhere else it becomes a view.
+/// x^T of the last two axes, held back so that a product can take it as it is; anywhere else it
+/// becomes a view.
 template <class T, class S, class V>
 class Transposed;
 
@@ -239,7 +243,8 @@ Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, S sh
   return e;
 }
 
-/// An operand as a part of a new expression: temporaries as they are, whatever has a name as a leaf.
+/// An operand as a part of a new expression: temporaries as they are, whatever has a name as a
+/// leaf.
 template <class X>
 decltype(auto) part(X&& x) {
   using P = std::remove_cvref_t<X>;

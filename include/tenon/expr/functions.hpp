@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element-wise functions by their NumPy and PyTorch names. Formulas, precision and gradients: op/.
+// The element-wise functions by their NumPy and PyTorch names. Formulas, precision and gradients:
+// op/.
 #pragma once
 #include <tenon/expr/map.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// fuse: a whole function of tensors as one group. The function runs once at compile time on placeholders.
+// fuse: a whole function of tensors as one group. The function runs once at compile time on
+// placeholders.
 #pragma once
 #include <tenon/expr/map.hpp>
 
@@ -9,8 +10,9 @@ namespace op {
 struct Fuse;  // names it in messages
 }
 
-/// The function passed to fuse is not one group: it reduces over different axes, or reads a reduction that
-/// dropped its axes together with whole rows, or continues after a sum over everything.
+/// The function passed to fuse is not one group: it reduces over different axes, or reads a
+/// reduction that dropped its axes together with whole rows, or continues after a sum over
+/// everything.
 template <class Operation>
 struct fuse_is_not_one_group;
 template <class Operation>
@@ -217,9 +219,9 @@ constexpr bool one_compute_type() {
 
 }  // namespace expr
 
-/// f(x...) as one kernel and one tape node. f captures nothing; inside it, names do not materialise and equal
-/// subexpressions are one. Arguments: tensors, expressions (evaluated first unless they have no name and are
-/// leaves), numbers. The result is a Tensor.
+/// f(x...) as one kernel and one tape node. f captures nothing; inside it, names do not materialise
+/// and equal subexpressions are one. Arguments: tensors, expressions (evaluated first unless they
+/// have no name and are leaves), numbers. The result is a Tensor.
 /// Errors: those of the operations in f; what is not one group does not compile.
 template <class F, class... Xs>
   requires((TensorExpr<Xs> || Number<Xs>)&&...)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A group of operations as a type: what a fused kernel is instantiated on, and what a kernel must know of it,
-// all found at compile time.
+// A group of operations as a type: what a fused kernel is instantiated on, and what a kernel must
+// know of it, all found at compile time.
 #pragma once
 #include <tenon/op/list.hpp>
 #include <tenon/op/reduction.hpp>
@@ -10,8 +10,8 @@
 
 namespace tenon::inline TENON_ISA::expr {
 
-/// A node is one word: operation, then up to three operands (numbers of nodes). Element-wise operations have
-/// their number in op::Elementwise, reductions follow from `first_reduction`.
+/// A node is one word: operation, then up to three operands (numbers of nodes). Element-wise
+/// operations have their number in op::Elementwise, reductions follow from `first_reduction`.
 using Word = std::uint32_t;
 inline constexpr int first_reduction = 128;
 constexpr Word word(int op, int a = 0, int b = 0, int c = 0) {
@@ -56,15 +56,16 @@ constexpr OpTraits op_traits() {
   else return {Op::arity, !std::is_same_v<Op, op::Peak>, !std::is_same_v<Op, op::LogSumExp>};
 }
 
-/// Where an adjoint goes: nowhere, as the first or a further contribution to a node of the same pass, or into
-/// the sum kept for a value that is constant along the row.
+/// Where an adjoint goes: nowhere, as the first or a further contribution to a node of the same
+/// pass, or into the sum kept for a value that is constant along the row.
 enum Edge : std::uint8_t { no_edge, assign_edge, add_edge, row_edge };
 
 inline constexpr int max_passes = 6;
 
-/// Nodes 0 .. leaves - 1 are tensors, then come scalars, then operations, operands before users; the last one
-/// is the root. `row`: constant along a row. `depth`: nested reductions below. Pass p of a kernel walks along
-/// the row and computes the operands of the reductions of depth p + 1; the last pass the root.
+/// Nodes 0 .. leaves - 1 are tensors, then come scalars, then operations, operands before users;
+/// the last one is the root. `row`: constant along a row. `depth`: nested reductions below. Pass p
+/// of a kernel walks along the row and computes the operands of the reductions of depth p + 1; the
+/// last pass the root.
 template <int N>
 struct Plan {
   int leaves = 0, scalars = 0, depth_max = 0, reductions = 0;

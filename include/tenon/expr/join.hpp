@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joining operands into one expression: what fuses, what is evaluated first. Everything here is instantiated for
-// every operator of every statement, so what does not depend on types lives in plain functions.
+// Joining operands into one expression: what fuses, what is evaluated first. Everything here is
+// instantiated for every operator of every statement, so what does not depend on types lives in
+// plain functions.
 #pragma once
 #include <tenon/expr/expression.hpp>
 
@@ -9,8 +10,9 @@ namespace tenon::inline TENON_ISA::expr {
 /// Statements with more operands or operations than this are cut.
 inline constexpr int leaf_limit = 20, word_limit = 160;
 
-/// How the leaves of a part without reductions lie against the rows of the tree that it joins: like that tree's
-/// own, or with one value a row (extent 1 at the reduced axes, or without these axes). `clash`: not at all.
+/// How the leaves of a part without reductions lie against the rows of the tree that it joins: like
+/// that tree's own, or with one value a row (extent 1 at the reduced axes, or without these axes).
+/// `clash`: not at all.
 enum class Lie : std::uint8_t { along, row, dropped, clash };
 
 /// What a decision needs to know of a part.
@@ -29,7 +31,8 @@ constexpr Lie lie(const PartFacts& tree, const Extents& e) {
     if (!(f.axes >> k & 1)) continue;
     const Index row = tree.rows.extent[--r], extent = k < e.rank ? e.extent[e.rank - 1 - k] : 1;
     flat = flat && extent == 1;
-    // A tree of full level has these extents itself: dyn against dyn is checked where the statement is built.
+    // A tree of full level has these extents itself: dyn against dyn is checked where the statement
+    // is built.
     same = same && (extent == 1 || (extent == row && (extent != dyn || f.level == Level::full)));
   }
   if (f.level == Level::row_kept && flat) return Lie::row;
@@ -58,8 +61,9 @@ constexpr Joint all_evaluated(const PartFacts* p, int n, bool large) {
   return j;
 }
 
-/// The decision for an element-wise operation on n parts whose result has extents `out`: of the parts that hold a
-/// product or reductions the last one fuses, others only where their rows are the same.
+/// The decision for an element-wise operation on n parts whose result has extents `out`: of the
+/// parts that hold a product or reductions the last one fuses, others only where their rows are the
+/// same.
 constexpr Joint decide(const PartFacts* p, int n, const Extents& out) {
   int lead = -1, leaves = 0, words = 0;
   for (int i = 0; i < n; ++i) {

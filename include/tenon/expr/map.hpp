@@ -46,7 +46,8 @@ struct ElementOf<X, Xs...> {
   using type = typename decltype(pick<Xs...>())::type;
 };
 
-/// Op on parts that cannot fuse, computed at once under the current context (kernel/materialise.hpp).
+/// Op on parts that cannot fuse, computed at once under the current context
+/// (kernel/materialise.hpp).
 AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype);
 
 /// The extents of an element-wise result; what is `dyn` is checked now.
@@ -63,8 +64,8 @@ inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int cou
   }
   r.extents = all;
 }
-/// Whether a part cannot join a statement built now: it holds its value already, or belongs to another context, built
-/// while paused or under another recorder. Leaves and numbers belong to any.
+/// Whether a part cannot join a statement built now: it holds its value already, or belongs to
+/// another context, built while paused or under another recorder. Leaves and numbers belong to any.
 inline bool late(const ExpressionHead& p) {
   return p.value || (!p.type->is_value && !(p.context == Context::current()));
 }
@@ -199,8 +200,9 @@ auto combine(Ps&&... p) {
 
 }  // namespace detail
 
-/// Op element by element, operands broadcast. Errors: extents that do not broadcast (compile time where static,
-/// else Error::shape), element types that differ, an operation that needs floating point.
+/// Op element by element, operands broadcast. Errors: extents that do not broadcast (compile time
+/// where static, else Error::shape), element types that differ, an operation that needs floating
+/// point.
 template <class Op, class... Xs>
   requires((TensorExpr<Xs> || Number<Xs>)&&...)
 constexpr auto map(Xs&&... x) {

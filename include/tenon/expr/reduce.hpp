@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reductions over compile-time axes: sum, mean, max, min, logsumexp, and pick. NumPy's rules: no axis means all.
+// Reductions over compile-time axes: sum, mean, max, min, logsumexp, and pick. NumPy's rules: no
+// axis means all.
 #pragma once
 #include <tenon/expr/map.hpp>
 
@@ -85,8 +86,8 @@ auto reduce_part(P&& p) {
   }
 }
 
-/// Sum or mean of all elements: a reduction along the last axis, then over all rows; rows that are there already
-/// are only added up.
+/// Sum or mean of all elements: a reduction along the last axis, then over all rows; rows that are
+/// there already are only added up.
 template <class R, class P>
 auto reduce_total(P&& p) {
   using Q = std::remove_cvref_t<P>;
@@ -128,7 +129,8 @@ Tensor<std::int64_t, shape_of<X>> as_i64(X&& x) {
 
 }  // namespace detail
 
-/// R over the axes; a tensor of integers or truth values is reduced as i64 (mean and logsumexp need floating point).
+/// R over the axes; a tensor of integers or truth values is reduced as i64 (mean and logsumexp need
+/// floating point).
 template <class R, int... Axes, TensorExpr X>
 constexpr auto reduce(X&& x, AxisTag<Axes...>, auto... keep) {
   constexpr bool kept = sizeof...(keep) > 0;
@@ -174,7 +176,8 @@ template <TensorExpr X, int... A> constexpr auto logsumexp(X&& x, AxisTag<A...> 
 template <TensorExpr X, int... A> constexpr auto logsumexp(X&& x, AxisTag<A...> a, KeepDims k) { return reduce<op::LogSumExp>(std::forward<X>(x), a, k); }
 // clang-format on
 
-/// x[..., label]: of each row of the last axis the element that label names.   x: [..., C]   label: [...] integer.
+/// x[..., label]: of each row of the last axis the element that label names.   x: [..., C]   label:
+/// [...] integer.
 /// Only inside `fuse` (cross_entropy uses it).   Errors: a label outside [0, C) -> Error::index.
 constexpr expr::Symbol pick(expr::Symbol x, expr::Symbol label) {
   expr::Graph& g = x.graph();

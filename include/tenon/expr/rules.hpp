@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compile-time shape rules: broadcasting and reduction of Shape types, and the words of their errors.
+// Compile-time shape rules: broadcasting and reduction of Shape types, and the words of their
+// errors.
 #pragma once
 #include <tenon/expr/tree.hpp>
 
 namespace tenon::inline TENON_ISA {
 
-/// Compile errors name one of these, undefined on purpose: the compiler's first line then shows the operation,
-/// the axis of the result and both extents.
+/// Compile errors name one of these, undefined on purpose: the compiler's first line then shows the
+/// operation, the axis of the result and both extents.
 template <class Operation, class Axis, Index Left, Index Right>
 struct extents_do_not_broadcast;
 template <class Operation, class Axis, Index Left, Index Right>
@@ -116,8 +117,8 @@ struct RowExtents {
   }();
 };
 
-/// The run-time side of broadcasting typed shapes: what is `dyn` in either must be equal unless the other is a
-/// static 1. Returns the extents of the result.
+/// The run-time side of broadcasting typed shapes: what is `dyn` in either must be equal unless the
+/// other is a static 1. Returns the extents of the result.
 inline Extents broadcast_checked(const char* name, const Extents& a, const Index* known_a,
                                  const Extents& b, const Index* known_b) {
   Extents out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The placeholders inside `fuse`: one type, whose operators write nodes into a list at compile time.
+// The placeholders inside `fuse`: one type, whose operators write nodes into a list at compile
+// time.
 #pragma once
 #include <tenon/expr/join.hpp>
 
@@ -16,7 +17,8 @@ enum class Fault : std::uint8_t {
   size        // too many nodes
 };
 
-/// A dyn extent inside `fuse` has a name, so that equal ones are known to be equal: argument and axis.
+/// A dyn extent inside `fuse` has a name, so that equal ones are known to be equal: argument and
+/// axis.
 constexpr Index dyn_name(int argument, int axis) { return -2 - (argument * max_rank + axis); }
 constexpr bool is_dyn(Index e) { return e < 0; }
 
@@ -82,8 +84,8 @@ struct Graph {
                              static_cast<std::uint8_t>(axis)};
     return is_dyn(a) ? b : a;
   }
-  /// Whether what is computed along whole rows of extents e has the rows of the reductions: extents that are known
-  /// at run time must turn out equal.
+  /// Whether what is computed along whole rows of extents e has the rows of the reductions: extents
+  /// that are known at run time must turn out equal.
   constexpr bool along_rows(int code, const Extents& e) {
     int r = 0;
     for (int i = 0; i < e.rank; ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The structure of an expression as an empty type: its operations in postfix order. Leaves are positions in it;
-// only lowering numbers them.
+// The structure of an expression as an empty type: its operations in postfix order. Leaves are
+// positions in it; only lowering numbers them.
 #pragma once
 #include <tenon/core/dtype.hpp>
 #include <tenon/expr/group.hpp>
@@ -8,8 +8,9 @@
 
 namespace tenon::inline TENON_ISA::expr {
 
-/// Words of a postfix list besides the numbers of operations. Row leaves have one value a row: `row_leaf` with
-/// extent 1 at the reduced axes, `dropped_leaf` without them. A reduction that keeps its axes adds `keep_bit`.
+/// Words of a postfix list besides the numbers of operations. Row leaves have one value a row:
+/// `row_leaf` with extent 1 at the reduced axes, `dropped_leaf` without them. A reduction that
+/// keeps its axes adds `keep_bit`.
 inline constexpr Word leaf_word = 255, row_leaf_word = 254, dropped_leaf_word = 253,
                       scalar_word = 252, product_word = 251, keep_bit = 256;
 constexpr bool is_leaf(Word w) {
@@ -46,8 +47,9 @@ struct Tree {
 template <class C>
 using LeafTree = Tree<C, Facts{}, Shape<>, leaf_word>;
 
-/// What a statement says beside its group: reduced axes counted from the end, whether the result keeps them, which
-/// row leaves lack them, what becomes of all rows (a Total), transposed operands of its product (bits 0, 1).
+/// What a statement says beside its group: reduced axes counted from the end, whether the result
+/// keeps them, which row leaves lack them, what becomes of all rows (a Total), transposed operands
+/// of its product (bits 0, 1).
 struct CallFacts {
   std::uint8_t axes = 0, total = 0, transposed = 0;
   bool keepdims = false;

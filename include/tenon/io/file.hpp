@@ -127,7 +127,8 @@ class AtomicFile {
     // A name of the greatest length still needs room for the suffix.
     const std::string stem = folder_ + "/." + base.substr(0, 180) + ".";
     do {
-      temporary_ = stem + std::to_string(::getpid()) + "." + std::to_string(count().fetch_add(1)) + ".tmp";
+      temporary_ =
+          stem + std::to_string(::getpid()) + "." + std::to_string(count().fetch_add(1)) + ".tmp";
       handle_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     } while (handle_ < 0 && errno == EEXIST);
     if (handle_ < 0) fail_file(name, path_, "cannot be written: " + temporary_, errno);

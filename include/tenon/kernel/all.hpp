@@ -9,6 +9,8 @@
 #include <tenon/kernel/cpu/gemv.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
+#include <tenon/kernel/dense.hpp>
+#include <tenon/kernel/door.hpp>
 #include <tenon/kernel/epilogue.hpp>
 #include <tenon/kernel/evaluate.hpp>
 #include <tenon/kernel/generated.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any<T>: a whole tensor as a kind of value. An operation's backward run on it goes operation by operation,
-// through the door, which is what makes it differentiable and traceable again.
+// Any<T>: a whole tensor as a kind of value. An operation's backward run on it goes operation by
+// operation, through the door, which is what makes it differentiable and traceable again.
 #pragma once
-#include <tenon/kernel/evaluate.hpp>
+#include <tenon/kernel/door.hpp>
 
 namespace tenon::inline TENON_ISA {
 

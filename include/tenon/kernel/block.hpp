@@ -10,8 +10,8 @@ using Count = std::int64_t;
 /// How a kernel leaves a gradient: not at all, over what is there, or added to it.
 enum GradientMode : std::uint8_t { gradient_none = 0, gradient_write = 1, gradient_add = 2 };
 
-/// A matrix of elements, `rows` rows of n, for every operand of a group. Distances count elements of the
-/// compute type; along a row an operand's step is 1, or 0 where it is constant.
+/// A matrix of elements, `rows` rows of n, for every operand of a group. Distances count elements
+/// of the compute type; along a row an operand's step is 1, or 0 where it is constant.
 struct Block {
   Count rows = 0, n = 0;
   const void* const* leaf = nullptr;

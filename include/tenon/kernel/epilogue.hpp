@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A product with its epilogue as one statement: the epilogue runs on rectangles of the product while they are in
-// cache, its backward once over all of it before the two products.
+// A product with its epilogue as one statement: the epilogue runs on rectangles of the product
+// while they are in cache, its backward once over all of it before the two products.
 #pragma once
 #include <tenon/kernel/product.hpp>
 

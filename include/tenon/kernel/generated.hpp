@@ -23,8 +23,8 @@ inline void fill_uniform_leaf(const tenon::detail::GeneratedKey& k, Dtype dtype,
 }
 }  // namespace detail
 
-/// Uniform numbers in [0, 1) with extents e, f32 or f64. The call number is taken now; the numbers are made when a kernel
-/// reads them, again in backward.
+/// Uniform numbers in [0, 1) with extents e, f32 or f64. The call number is taken now; the numbers
+/// are made when a kernel reads them, again in backward.
 inline AnyTensor uniform_leaf(Dtype dtype, const Extents& e) {
   Ambient& a = ambient();
   Record* r = Record::create();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A group without its kernel: the operations of its list, one by one, forward and backward. What second
-// derivatives, loaded graphs and programs without compiled kernels run on.
+// A group without its kernel: the operations of its list, one by one, forward and backward. What
+// second derivatives, loaded graphs and programs without compiled kernels run on.
 #pragma once
 #include <tenon/kernel/any.hpp>
 

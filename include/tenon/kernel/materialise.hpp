@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What expressions call upward, found by their arguments: run a statement, or compute one operation at once.
+// What expressions call upward, found by their arguments: run a statement, or compute one operation
+// at once.
 #pragma once
 #include <tenon/expr/fuse.hpp>
 #include <tenon/expr/reduce.hpp>

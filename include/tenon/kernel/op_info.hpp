@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What erased code knows of one operation for one compute type, and the description of a group made from it.
+// What erased code knows of one operation for one compute type, and the description of a group made
+// from it.
 #pragma once
 #include <tenon/expr/group.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
@@ -22,7 +23,8 @@ struct OpInfo {
   bool reduction, differentiable, boolean;
   std::uint32_t reads;          ///< bits of op::Probe: what backward reads
   const StatementInfo* single;  ///< the statement that is this operation alone
-  /// Gradients by operations on whole tensors, each of extents that broadcast to the operand's or result's.
+  /// Gradients by operations on whole tensors, each of extents that broadcast to the operand's or
+  /// result's.
   void (*backward)(const OpCall& call, AnyTensor* gradient);
 };
 
@@ -81,8 +83,8 @@ struct GroupFacts {
   std::uint32_t row_leaves = 0, reads = 0;
   bool checks_index = false, product_needed = false;
 
-  // Which values backward needs: what the operations name, and what those are computed from. With the result
-  // at hand (`from_result`) its own value costs nothing.
+  // Which values backward needs: what the operations name, and what those are computed from. With
+  // the result at hand (`from_result`) its own value costs nothing.
   static constexpr std::uint32_t needed(bool from_result) {
     constexpr auto& p = G::plan;
     bool need[G::nodes] = {};

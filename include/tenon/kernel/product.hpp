@@ -6,7 +6,8 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// One product. Forward writes z = op(a) op(b), then the epilogue's result. Backward turns dz into da and db.
+/// One product. Forward writes z = op(a) op(b), then the epilogue's result. Backward turns dz into
+/// da and db.
 struct ProductCall {
   const StatementInfo* info;
   const AnyTensor *a, *b;

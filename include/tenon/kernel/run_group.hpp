@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the compiled kernel of a group over any shapes, strides and dtypes: cuts the space into blocks by
-// constants, gives them to threads, brings operands that a kernel cannot reach into a dense tile first.
+// Runs the compiled kernel of a group over any shapes, strides and dtypes: cuts the space into
+// blocks by constants, gives them to threads, brings operands that a kernel cannot reach into a
+// dense tile first.
 #pragma once
 #include <tenon/core/parallel.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
+#include <tenon/kernel/dense.hpp>
 #include <tenon/kernel/space.hpp>
 
 #include <algorithm>
@@ -11,8 +13,8 @@
 
 namespace tenon::inline TENON_ISA::kernel {
 
-/// How often the door was used, for tests and profiles: kernels forward and backward, matrix products,
-/// operations run one by one.
+/// How often the door was used, for tests and profiles: kernels forward and backward, matrix
+/// products, operations run one by one.
 struct Counters {
   Index forward = 0, backward = 0, products = 0, single = 0;
 };
@@ -23,7 +25,6 @@ inline Counters& counters() {
 
 namespace detail {
 
-inline constexpr Index tile = 4096;  // elements per call of a kernel, where rows are shorter
 inline constexpr int partial_blocks = 8;
 
 struct TileScratch;
@@ -198,8 +199,8 @@ struct GroupRun {
   }
 };
 
-/// e with the axes put back, extent 1 each. The axes are counted in a space of `rank` axes, which end where those of
-/// e end.
+/// e with the axes put back, extent 1 each. The axes are counted in a space of `rank` axes, which
+/// end where those of e end.
 inline Extents with_axes(const Extents& e, std::uint32_t axes, int rank) {
   Extents full;
   full.rank = std::min(e.rank + __builtin_popcount(axes), rank);
@@ -255,7 +256,8 @@ inline bool generates_in_order(const Extents& e, std::uint32_t axes, const AnyTe
   }
   return true;
 }
-/// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them alive.
+/// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them
+/// alive.
 inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf,
                                        const Extents& e, std::uint32_t axes, AnyTensor* made) {
   bool all = true;
@@ -290,7 +292,8 @@ inline void settle_direct(GroupRun& g) {
   }
 }
 
-/// scale * (the sum of the results of all rows). Floating ones are added in double, integers in 64 bits.
+/// scale * (the sum of the results of all rows). Floating ones are added in double, integers in 64
+/// bits.
 inline void add_rows(Dtype compute, const void* rows, Index count, double scale, Dtype dtype,
                      void* result) {
   if (!is_floating(compute)) {
@@ -307,78 +310,6 @@ inline void add_rows(Dtype compute, const void* rows, Index count, double scale,
                                  : double(static_cast<const float*>(rows)[i]);
   sum *= scale;
   convert(Dtype::f64, &sum, 1, dtype, result, 1, 1);
-}
-
-// Small element-wise groups whose leaves are dense and alike, or single numbers, need no space: one row.
-struct Dense {
-  const void* leaf[max_leaves];
-  Index row[max_leaves], step[max_leaves];
-  Index n = 0;
-  const Record* shape = nullptr;
-
-  bool fits(const StatementInfo& info, const AnyTensor* operand) {
-    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product)
-      return false;
-    for (int i = 0; i < info.leaves; ++i) {
-      const Record& r = *operand[i].get();
-      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
-        return false;
-      if (!shape || r.rank > shape->rank) shape = &r;
-    }
-    n = shape->size();
-    if (n > tile || n == 0) return false;
-    for (int i = 0; i < info.leaves; ++i) {
-      const Record& r = *operand[i].get();
-      leaf[i] = r.data, row[i] = 0, step[i] = r.rank == 0 && shape->rank > 0 ? 0 : 1;
-      if (!step[i]) continue;
-      if (r.rank != shape->rank || !r.contiguous()) return false;
-      for (int k = 0; k < r.rank; ++k)
-        if (r.extents[k] != shape->extents[k]) return false;
-    }
-    return true;
-  }
-  plain::Block block(const double* scalar) const {
-    plain::Block b;
-    b.rows = 1, b.n = n, b.scalar = scalar;
-    b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
-    return b;
-  }
-};
-
-inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
-                          AnyTensor& result, Dtype dtype) {
-  Dense d;
-  if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
-  result = AnyTensor::empty(dtype, d.shape->shape());
-  plain::Block b = d.block(scalar);
-  b.out = result.raw_writable();
-  info.forward(b);
-  return true;
-}
-
-inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
-  Dense d;
-  if (!d.fits(info, c.operand)) return false;
-  const Record& dy = *c.dy.get();
-  if (dy.dtype != info.compute || !dy.contiguous() || dy.generated) return false;
-  void* gradient[max_leaves];
-  Index row[max_leaves] = {};
-  std::uint8_t mode[max_leaves] = {};
-  plain::Block b = d.block(c.scalar);
-  for (int i = 0; i < info.leaves; ++i) {
-    if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
-    if (!(c.wanted >> i & 1)) continue;
-    if (!c.gradient[i].defined()) {
-      c.gradient[i] = AnyTensor::empty(info.compute, c.operand[i].extents());
-      c.accumulate &= ~(1u << i);
-    }
-    gradient[i] = c.gradient[i].raw_writable();
-    mode[i] = c.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
-  }
-  b.dy = dy.data, b.dy_step = 1;
-  b.gradient = gradient, b.gradient_row = row, b.gradient_step = d.step, b.gradient_mode = mode;
-  info.backward(b);
-  return true;
 }
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The iteration space of a group: its axes sorted into rows and along the row, and merged where the strides of
-// every operand allow.
+// The iteration space of a group: its axes sorted into rows and along the row, and merged where the
+// strides of every operand allow.
 #pragma once
 #include <tenon/kernel/statement.hpp>
 
@@ -29,8 +29,8 @@ struct Space {
   int operands = 0;
   Operand operand[max_operands];
 
-  /// Adds an operand whose own axes are aligned with the last axes of the space; `skip` are axes of the space
-  /// that it does not have although later ones exist (reduced without keepdims).
+  /// Adds an operand whose own axes are aligned with the last axes of the space; `skip` are axes of
+  /// the space that it does not have although later ones exist (reduced without keepdims).
   int add(const Extents& space, std::uint32_t skip, const Extents& e, const Index* strides) {
     Operand& o = operand[operands];
     o = Operand{nullptr, nullptr, Dtype::f32, true, false, {}, {}};
@@ -107,8 +107,9 @@ void add_strided(T* place, Index step, const T* from, Index count) {
 }
 }  // namespace detail
 
-/// Copies rows [row, row + rows) x columns [col, col + cols) between an operand and a dense matrix of dtype
-/// `dense`: from the operand, to it, or added to it (f32 and f64; places that coincide add up).
+/// Copies rows [row, row + rows) x columns [col, col + cols) between an operand and a dense matrix
+/// of dtype `dense`: from the operand, to it, or added to it (f32 and f64; places that coincide add
+/// up).
 inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense, void* matrix,
                      Index row, Index rows, Index col, Index cols) {
   const Index dense_bytes = static_cast<Index>(size_of(dense)),

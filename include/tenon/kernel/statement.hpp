@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What passes through the door: a statement, the constant that describes its structure, and who records it.
+// What passes through the door: a statement, the constant that describes its structure, and who
+// records it.
 #pragma once
 #include <tenon/kernel/block.hpp>
 #include <tenon/tensor/any_tensor.hpp>
@@ -8,7 +9,8 @@ namespace tenon::inline TENON_ISA {
 
 inline constexpr int max_leaves = 24;
 
-/// Integers and numbers that belong to one call of an operation: axes, extents, slices, probabilities.
+/// Integers and numbers that belong to one call of an operation: axes, extents, slices,
+/// probabilities.
 struct Attributes {
   int integers = 0, numbers = 0;
   Index integer[3 * max_rank + 2] = {};
@@ -27,8 +29,8 @@ struct StatementNode {
   std::uint8_t operand[3];
 };
 
-/// What one gradient call works on. gradient[i] is set, or added to where `accumulate` has bit i, for every
-/// operand i that `wanted` names.
+/// What one gradient call works on. gradient[i] is set, or added to where `accumulate` has bit i,
+/// for every operand i that `wanted` names.
 struct BackwardCall {
   const StatementInfo* info;
   const AnyTensor* operand;
@@ -42,8 +44,8 @@ struct BackwardCall {
   AnyTensor* gradient;
 };
 
-/// One per structure of statement, a constant of the program. Groups have nodes and kernels; operations that do
-/// not fuse have `function_backward` alone.
+/// One per structure of statement, a constant of the program. Groups have nodes and kernels;
+/// operations that do not fuse have `function_backward` alone.
 struct StatementInfo {
   const char* name = "";
   Dtype compute = Dtype::f32;
@@ -74,11 +76,12 @@ struct StatementInfo {
   void (*function_backward)(BackwardCall&) = nullptr;
 };
 
-/// The results of all rows together: nothing, their sum, their mean, or their sum over the number of elements.
+/// The results of all rows together: nothing, their sum, their mean, or their sum over the number
+/// of elements.
 enum class Total : std::uint8_t { none, sum, mean_rows, mean_all };
 
-/// How a group's rows lie in its iteration space, what is done with one result a row, and whether the operands
-/// of its product are transposed.
+/// How a group's rows lie in its iteration space, what is done with one result a row, and whether
+/// the operands of its product are transposed.
 struct GroupCall {
   std::uint8_t from_end =
       0;  ///< reduced axes, bit i: the i-th from the end; the door turns them into `axes`
@@ -119,7 +122,8 @@ struct Statement {
   AnyTensor kept = {};  ///< numbers of the reductions, or the product's value
 };
 
-/// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it sees.
+/// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it
+/// sees.
 class Recorder {
  public:
   void record(const Statement& statement) { record_(*this, statement); }
@@ -127,8 +131,8 @@ class Recorder {
   Recorder* outer() const { return outer_; }
 
  protected:
-  // A pointer instead of a virtual function: a compiler that guesses its target would compile the tape into
-  // every file that evaluates something.
+  // A pointer instead of a virtual function: a compiler that guesses its target would compile the
+  // tape into every file that evaluates something.
   using Record = void (*)(Recorder&, const Statement&);
   explicit Recorder(Record record)
       : record_(record), serial_(detail::fresh_id()), outer_(ambient().recorder) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The caching allocator: blocks freed are kept by size class and handed out again, never zeroed and never
-// returned to the system in between, because touching fresh pages costs more than most operations.
+// The caching allocator: blocks freed are kept by size class and handed out again, never zeroed and
+// never returned to the system in between, because touching fresh pages costs more than most
+// operations.
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/core/error.hpp>
@@ -20,7 +21,8 @@ struct Statistics {
 
 namespace detail {
 
-// Block sizes: 64 bytes, then four steps to each power of two. At most a fifth of a block is unused.
+// Block sizes: 64 bytes, then four steps to each power of two. At most a fifth of a block is
+// unused.
 inline constexpr int classes = 168;
 inline int size_class(std::size_t bytes) {
   if (bytes <= 64) return 0;
@@ -136,7 +138,8 @@ inline Statistics statistics() {
 /// Forgets the largest `live` seen so far.
 inline void reset_peak() { detail::shared().peak.store(detail::shared().live.load()); }
 
-/// The most bytes tensors may hold together; 0 (the default) for no limit. Passing it throws Error::memory.
+/// The most bytes tensors may hold together; 0 (the default) for no limit. Passing it throws
+/// Error::memory.
 inline void set_limit(std::int64_t bytes) { detail::shared().limit.store(bytes); }
 
 /// Gives the shared cache and this thread's cache back to the system.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filling the parameters of a model: each layer has a rule, each parameter a random stream named by its path.
+// Filling the parameters of a model: each layer has a rule, each parameter a random stream named by
+// its path.
 #pragma once
 #include <tenon/core/random.hpp>
 #include <tenon/tensor/model.hpp>
@@ -85,9 +86,9 @@ void init_at(Rng rng, X& x) {
 }
 }  // namespace detail
 
-/// Fills the parameters of a model by its layers' rules. The stream of each is a hash of its path, so the order
-/// of members does not matter. Parameters outside of layers stay as they are: set them, or give the struct an
-/// `init(Rng)` of its own.
+/// Fills the parameters of a model by its layers' rules. The stream of each is a hash of its path,
+/// so the order of members does not matter. Parameters outside of layers stay as they are: set
+/// them, or give the struct an `init(Rng)` of its own.
 template <class Model>
 void init(Model& model, Rng rng) {
   detail::init_at(rng, model);

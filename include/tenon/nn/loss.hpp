@@ -7,7 +7,8 @@
 
 namespace tenon::inline TENON_ISA::nn {
 
-/// Mean over all rows of -log(softmax(logits)[label]).   logits: [..., C]   label: [...] integer   y: [], nats
+/// Mean over all rows of -log(softmax(logits)[label]).   logits: [..., C]   label: [...] integer
+/// y: [], nats
 /// Errors: a label outside [0, C) -> Error::index.
 template <TensorExpr X, TensorExpr L>
 auto cross_entropy(X&& logits, const L& label) {

@@ -39,8 +39,9 @@ TENON_INLINE V highest() {
 }
 }  // namespace detail
 
-// Arguments: x an element, e the second operand's value for the row, i the element's position in the row,
-// y the result, kept the final state's b, dy = dL/dy, n the row's length. backward gives dL/dx; e gets none.
+// Arguments: x an element, e the second operand's value for the row, i the element's position in
+// the row, y the result, kept the final state's b, dy = dL/dy, n the row's length. backward gives
+// dL/dx; e gets none.
 
 /// y = sum of x. An empty row gives 0.
 struct Sum {

@@ -11,7 +11,8 @@ namespace tenon::inline TENON_ISA::optim {
 /// m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 /// w -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps).   t: step, from 1
 /// weight_decay is added to g, or with `decoupled` (AdamW) taken from w: w -= lr weight_decay w.
-/// Source: Kingma, Ba, Adam, 2015, algorithm 1; Loshchilov, Hutter, Decoupled weight decay, 2019, algorithm 2.
+/// Source: Kingma, Ba, Adam, 2015, algorithm 1; Loshchilov, Hutter, Decoupled weight decay, 2019,
+/// algorithm 2.
 struct Adam {
   float lr = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
   bool decoupled = false;

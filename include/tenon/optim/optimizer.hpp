@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimizer: a rule for one weight, its state for every parameter of a model, and one kernel a parameter.
+// Optimizer: a rule for one weight, its state for every parameter of a model, and one kernel a
+// parameter.
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/core/parallel.hpp>
@@ -58,7 +59,8 @@ void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w,
 
 }  // namespace detail
 
-/// A rule with its state for a model. `state` holds one model-shaped struct for each member of the rule's Slot.
+/// A rule with its state for a model. `state` holds one model-shaped struct for each member of the
+/// rule's Slot.
 /// The rule's numbers may be changed at any time between steps.
 template <class Rule, class Model>
 struct Optimizer {

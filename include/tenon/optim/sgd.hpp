@@ -5,9 +5,10 @@
 
 namespace tenon::inline TENON_ISA::optim {
 
-/// g' = g + weight_decay w;  v = momentum v + (1 - dampening) g' (v = g' in the first step, and where momentum is 0);
-/// w -= lr v, or w -= lr (g' + momentum v) with nesterov.
-/// Source: Sutskever et al., On the importance of initialization and momentum, 2013, in PyTorch's form.
+/// g' = g + weight_decay w;  v = momentum v + (1 - dampening) g' (v = g' in the first step, and
+/// where momentum is 0); w -= lr v, or w -= lr (g' + momentum v) with nesterov.
+/// Source: Sutskever et al., On the importance of initialization and momentum, 2013, in PyTorch's
+/// form.
 struct Sgd {
   float lr = 0.01f, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The step of every mode: batch_gradient, where a batch is cut into shards, and update, where an optimizer applies.
+// The step of every mode: batch_gradient, where a batch is cut into shards, and update, where an
+// optimizer applies.
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/optim/optimizer.hpp>
@@ -37,7 +38,8 @@ inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, 
     }();
 }
 
-/// Sum of squares in fixed blocks of 4,096 elements, joined in order: the same on any number of threads.
+/// Sum of squares in fixed blocks of 4,096 elements, joined in order: the same on any number of
+/// threads.
 inline double square_sum(const AnyTensor& t) {
   AnyTensor dense = t.to(Dtype::f64).to_contiguous();
   const double* p = static_cast<const double*>(dense.raw());
@@ -77,7 +79,8 @@ void each_batch_tensor(B& batch, auto&& f) {
 
 }  // namespace detail
 
-/// The number of virtual shards that batch_gradient cuts a batch into, for the whole program; 1 at the start.
+/// The number of virtual shards that batch_gradient cuts a batch into, for the whole program; 1 at
+/// the start.
 /// Results depend on it and on nothing else: not on threads, processes or machines.
 inline void set_shards(int shards) {
   if (shards < 1 || shards > 65535)
@@ -116,7 +119,8 @@ struct Gradient {
     for (AnyTensor* t : m) detail::combine_into(*t, factor, *t, 0);
     return *this;
   }
-  /// Adds the gradients of another batch, for accumulation over several; losses are averaged by weight.
+  /// Adds the gradients of another batch, for accumulation over several; losses are averaged by
+  /// weight.
   Gradient& operator+=(const Gradient& other) {
     add(other, 1, 1);
     const double total = weight + other.weight;
@@ -184,12 +188,14 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
 
 }  // namespace detail
 
-/// The gradient of loss(net, batch, extra...) with respect to net, the batch cut by sample order into shards():
-/// shard v has rows floor(vB/V) .. floor((v+1)B/V) of every tensor of the batch and is run as a batch of its own;
-/// empty ones are skipped; the gradients, weighted, are added up by one balanced binary tree in shard order.
-/// loss: a function without captures or an aggregate; it returns a rank-0 tensor, or a struct with members loss,
-/// optionally weight, and metrics. extra is not differentiated.
-/// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their first extent.
+/// The gradient of loss(net, batch, extra...) with respect to net, the batch cut by sample order
+/// into shards(): shard v has rows floor(vB/V) .. floor((v+1)B/V) of every tensor of the batch and
+/// is run as a batch of its own; empty ones are skipped; the gradients, weighted, are added up by
+/// one balanced binary tree in shard order.
+/// loss: a function without captures or an aggregate; it returns a rank-0 tensor, or a struct with
+/// members loss, optionally weight, and metrics. extra is not differentiated.
+/// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their
+/// first extent.
 template <class Loss, class Model, class Batch, class... Extra>
 Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& batch,
                                const Extra&... extra) {

@@ -152,7 +152,8 @@ inline Results stack(const Arguments& a) {
   a.takes(1, std::max(a.size(), 1));
   const int axis = a.axis("axis", a[0].rank() + 1, 0);
   std::vector<AnyTensor> parts;
-  for (const AnyTensor& t : a.inputs()) parts.push_back(unsqueeze(Value(t), std::min(axis, t.rank())).t);
+  for (const AnyTensor& t : a.inputs())
+    parts.push_back(unsqueeze(Value(t), std::min(axis, t.rank())).t);
   return {concat(parts, axis)};
 }
 inline Results split_by(const Value& x, int axis, const std::vector<Index>& sizes) {

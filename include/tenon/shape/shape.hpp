@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shape: extents known at compile time live in the type, those known at run time cost one number each.
+// Shape: extents known at compile time live in the type, those known at run time cost one number
+// each.
 #pragma once
 #include <tenon/core/config.hpp>
 
@@ -48,7 +49,8 @@ class Shape {
  public:
   static constexpr int rank = static_cast<int>(sizeof...(Es));
   static constexpr bool is_static = stored_count == 0;
-  /// The extents as the type knows them, `dyn` where it does not (one more element, so rank 0 compiles).
+  /// The extents as the type knows them, `dyn` where it does not (one more element, so rank 0
+  /// compiles).
   static constexpr Index known[sizeof...(Es) + 1] = {Es..., 0};
 
   constexpr Shape() = default;

@@ -40,7 +40,8 @@ inline AnyTensor check_product(const AnyTensor& a, const AnyTensor& b) {
 }
 inline double check_number(const AnyTensor& t) { return *t.data<double>(); }
 
-/// sum(weights * f(x)) under the tape that is active, or its gradients weighted and summed in the same way.
+/// sum(weights * f(x)) under the tape that is active, or its gradients weighted and summed in the
+/// same way.
 inline AnyTensor check_loss(const GradientCheck& c, const AnyTensor* x, bool second) {
   if (!second) {
     AnyTensor y = c.call(c.function, x);
@@ -124,15 +125,18 @@ double gradcheck_erased(bool second, double tolerance, const F& f, const Xs&... 
 
 }  // namespace detail
 
-/// Compares the tape's gradient of a weighted sum of f(x...) by every element of every x with central differences.
-/// x: f64 tensors, typed or AnyTensor, away from points where f has no derivative.   f(x...): an f64 tensor or expression
-/// Returns the worst error, |derivative - difference| / max(1, |difference|): about 1e-9 where both are right.
+/// Compares the tape's gradient of a weighted sum of f(x...) by every element of every x with
+/// central differences.
+/// x: f64 tensors, typed or AnyTensor, away from points where f has no derivative.   f(x...): an
+/// f64 tensor or expression Returns the worst error, |derivative - difference| / max(1,
+/// |difference|): about 1e-9 where both are right.
 /// Errors: Error::value, naming argument and element, where it exceeds 1e-6; Error::dtype.
 template <class F, class... Xs>
 double gradcheck(const F& f, const Xs&... x) {
   return detail::gradcheck_erased(false, 1e-6, f, x...);
 }
-/// The same for second derivatives: a tape inside a tape against central differences of the first gradient.
+/// The same for second derivatives: a tape inside a tape against central differences of the first
+/// gradient.
 template <class F, class... Xs>
 double gradcheck_second(const F& f, const Xs&... x) {
   return detail::gradcheck_erased(true, 1e-6, f, x...);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tape's memory and its backward walk, on type-erased values only. Storage is reused by later tapes of the
-// thread, so that after warm-up a node allocates nothing.
+// The tape's memory and its backward walk, on type-erased values only. Storage is reused by later
+// tapes of the thread, so that after warm-up a node allocates nothing.
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/kernel/evaluate.hpp>
@@ -72,7 +72,8 @@ class TapeStorage {
     nodes_.clear(), values_.clear(), scalars_.clear(), integers_.clear(), numbers_.clear();
   }
 
-  /// Keeps of the operands what backward reads, of others their extents. all: everything, for an outer tape.
+  /// Keeps of the operands what backward reads, of others their extents. all: everything, for an
+  /// outer tape.
   void record(const Statement& s, bool all) {
     const StatementInfo& info = *s.info;
     Node n;

@@ -10,7 +10,8 @@ namespace tenon::inline TENON_ISA {
 
 /// Hears of gradients while a tape runs backwards.
 struct GradientSink {
-  /// Memory for gradient `index`: a writable contiguous tensor, or an undefined one to let the tape allocate.
+  /// Memory for gradient `index`: a writable contiguous tensor, or an undefined one to let the tape
+  /// allocate.
   virtual AnyTensor memory(int index) { return (void)index, AnyTensor{}; }
   /// Gradient `index` is complete.
   virtual void final(int index, const AnyTensor& gradient) = 0;
@@ -29,10 +30,12 @@ inline AnyTensor sink_memory(GradientSink* sink, int index) { return sink->memor
 /// What `gradient` leaves of the tape.
 enum class AfterGradient { end, keep };
 
-/// Records every floating-point statement of this thread while it lives. `gradient` computes derivatives of a
-/// recorded loss and ends the tape: what it kept is released, recording and training mode end.
+/// Records every floating-point statement of this thread while it lives. `gradient` computes
+/// derivatives of a recorded loss and ends the tape: what it kept is released, recording and
+/// training mode end.
 ///   Tape tape; auto loss = f(net); auto g = tape.gradient(loss, net);
-/// Tapes nest: a gradient computed while an outer tape records is itself recorded there (second derivatives).
+/// Tapes nest: a gradient computed while an outer tape records is itself recorded there (second
+/// derivatives).
 class Tape final : public Recorder {
  public:
   Tape() : Recorder(record_on_tape), storage_(detail::TapeStorage::acquire()) {}
@@ -41,8 +44,9 @@ class Tape final : public Recorder {
     detail::TapeStorage::release(storage_);
   }
 
-  /// dL/dx for each x in wrt, zeros for one that the loss does not depend on. seed: dL/d(loss), ones by default;
-  /// without a seed the loss must have one element. Errors: Error::tape when the loss was not recorded.
+  /// dL/dx for each x in wrt, zeros for one that the loss does not depend on. seed: dL/d(loss),
+  /// ones by default; without a seed the loss must have one element. Errors: Error::tape when the
+  /// loss was not recorded.
   void gradient(const AnyTensor& loss, std::span<const AnyTensor> wrt, std::span<AnyTensor> out,
                 const AnyTensor& seed = {}, AfterGradient after = AfterGradient::end,
                 GradientSink* sink = nullptr) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copying elements between tensors of one shape: any strides, any dtypes.
 #pragma once
-#include <tenon/tensor/any_tensor.hpp>
+#include <tenon/tensor/handle.hpp>
 
 namespace tenon::inline TENON_ISA {
 

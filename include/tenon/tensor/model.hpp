@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the members of a model are: parameters, states, other models, containers of these, or configuration.
+// What the members of a model are: parameters, states, other models, containers of these, or
+// configuration.
 #pragma once
 #include <tenon/core/reflect.hpp>
 #include <tenon/tensor/tensor.hpp>
@@ -14,7 +15,8 @@ namespace tenon::inline TENON_ISA {
 /// How the values of a State that shards computed apart become one.
 enum class Join : std::uint8_t { weighted_mean, sum, first };
 
-/// A tensor that a model carries along without a gradient: running statistics. Saved with the model.
+/// A tensor that a model carries along without a gradient: running statistics. Saved with the
+/// model.
 template <class T, Join J = Join::weighted_mean>
 struct State;
 template <class E, class S, Join J>
@@ -42,8 +44,8 @@ inline constexpr bool is_optional = false;
 template <class X>
 inline constexpr bool is_optional<std::optional<X>> = true;
 
-/// The parameters or states of a model as erased handles, with their paths where asked for. Everything that walks
-/// models goes through it, so that a model's structure is instantiated once.
+/// The parameters or states of a model as erased handles, with their paths where asked for.
+/// Everything that walks models goes through it, so that a model's structure is instantiated once.
 class Members {
  public:
   enum Kind { parameters, states };
@@ -131,7 +133,8 @@ std::string parameter_path(const void* model, std::size_t i) {
   collect_members(named, *static_cast<const Model*>(model));
   return named.path(i).empty() ? "itself" : named.path(i);
 }
-/// Every parameter initialised, and no two of them one tensor. `path`: called when a name is needed.
+/// Every parameter initialised, and no two of them one tensor. `path`: called when a name is
+/// needed.
 inline void check_distinct(const Members& m, std::string (*path)(const void*, std::size_t),
                            const void* model) {
   for (std::size_t i = 0; i < m.size(); ++i) {
@@ -174,7 +177,8 @@ void each_typed(std::string* path, X& x, F& f) {
 }
 }  // namespace detail
 
-/// f(path, parameter) for every parameter of a model, in order of declaration; paths as in "blocks.0.weight".
+/// f(path, parameter) for every parameter of a model, in order of declaration; paths as in
+/// "blocks.0.weight".
 template <class Model, class F>
 void each_parameter(Model& model, F&& f) {
   std::string path;
@@ -187,7 +191,8 @@ void each_state(Model& model, F&& f) {
   detail::each_typed<true>(&path, model, f);
 }
 
-/// The model with fresh ids, sharing memory until one side is written: a target, teacher or averaged copy.
+/// The model with fresh ids, sharing memory until one side is written: a target, teacher or
+/// averaged copy.
 template <class Model>
 Model clone(const Model& model) {
   Model copy = model;

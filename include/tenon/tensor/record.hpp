@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tensor handle points to: a counted record (id, dtype, extents, strides) over a counted buffer.
+// What a tensor handle points to: a counted record (id, dtype, extents, strides) over a counted
+// buffer.
 #pragma once
 #include <tenon/core/ambient.hpp>
 #include <tenon/core/atomic.hpp>
@@ -12,8 +13,9 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// Memory shared by records. Its own blocks hold the elements behind this header and 64 readable bytes after
-/// them, so kernels may load whole registers past the end; adopted memory has no such margin.
+/// Memory shared by records. Its own blocks hold the elements behind this header and 64 readable
+/// bytes after them, so kernels may load whole registers past the end; adopted memory has no such
+/// margin.
 struct alignas(64) Buffer {
   Atomic<std::uint32_t> references{1};
   Device device;
@@ -50,7 +52,8 @@ static_assert(sizeof(Buffer) == 64);
 /// The counter of uniform random numbers that a generated record stands for.
 struct RandomKey;
 
-/// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of its own.
+/// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of
+/// its own.
 struct Record {
   Atomic<std::uint32_t> references{1};
   Dtype dtype = Dtype::f32;

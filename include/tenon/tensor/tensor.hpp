@@ -33,8 +33,8 @@ inline constexpr bool is_tensor = false;
 template <class T, class S>
 inline constexpr bool is_tensor<Tensor<T, S>> = true;
 
-// Whether a value of type U and shape R can be held as T and S; what cannot does not compile, with both in the
-// error's first line.
+// Whether a value of type U and shape R can be held as T and S; what cannot does not compile, with
+// both in the error's first line.
 template <class T, class S, class U, class R>
 constexpr bool assignable() {
   if constexpr (!std::is_same_v<T, U>) {
@@ -68,8 +68,9 @@ TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtyp
 }
 }  // namespace detail
 
-/// Element type T, extents S: what S leaves `dyn` is known at run time. One pointer wide; copies are O(1) and
-/// share their elements until one is written. A default-constructed tensor holds nothing.
+/// Element type T, extents S: what S leaves `dyn` is known at run time. One pointer wide; copies
+/// are O(1) and share their elements until one is written. A default-constructed tensor holds
+/// nothing.
 template <class T, class S>
 class Tensor {
  public:
@@ -119,19 +120,21 @@ class Tensor {
            {"item: the tensor ", any_.extents(), " has ", any_.size(), " elements, not 1"});
     return *any_.to_contiguous().template data<T>();
   }
-  /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors: Error::value
-  /// when the elements are not contiguous.
+  /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors:
+  /// Error::value when the elements are not contiguous.
   std::span<const T> span() const {
     if (!any_.contiguous())
       fail(Error::value, {"span: the tensor is a view with gaps; use to_contiguous()"});
     return {data(), static_cast<std::size_t>(size())};
   }
-  /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its data.
+  /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its
+  /// data.
   Writer<T> write() { return any_.template write<T>(); }
   Tensor clone() const { return Tensor(any_.clone()); }
   Tensor to_contiguous() const { return Tensor(any_.to_contiguous()); }
 
-  /// A view of one element, a row, a slice, ...: tensor/view.hpp. Of an lvalue it can be assigned to.
+  /// A view of one element, a row, a slice, ...: tensor/view.hpp. Of an lvalue it can be assigned
+  /// to.
   template <class... Is>
   auto operator()(Is... index) const&;
   template <class... Is>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checkpoints: model, optimizer and random position in one safetensors file; resuming gives the same bits as a run
-// that was never interrupted.
+// Checkpoints: model, optimizer and random position in one safetensors file; resuming gives the
+// same bits as a run that was never interrupted.
 #pragma once
 #include <tenon/io/safetensors.hpp>
 #include <tenon/optim/step.hpp>
@@ -159,8 +159,8 @@ void load_model(const std::string& path, Model& model) {
   model = loaded;
 }
 
-/// Model, optimizer and the position of data and random numbers, written atomically: a reader finds the old
-/// checkpoint or the new one, never a part.
+/// Model, optimizer and the position of data and random numbers, written atomically: a reader finds
+/// the old checkpoint or the new one, never a part.
 template <class Model, class Rule>
 void save_checkpoint(const std::string& path, const Model& model,
                      const optim::Optimizer<Rule, Model>& optimizer, Position position) {
@@ -179,9 +179,10 @@ void save_checkpoint(const std::string& path, const Model& model,
                         {"random.seed", std::to_string(a.seed)},
                         {"random.position", std::to_string(a.position)}});
 }
-/// Reads what save_checkpoint wrote; model, optimizer and random position change only when all of it fits.
-/// Errors: Error::file, Error::format (no checkpoint, missing tensor, one that this model or rule does not have, wrong
-/// dtype or extents), naming the file.
+/// Reads what save_checkpoint wrote; model, optimizer and random position change only when all of
+/// it fits.
+/// Errors: Error::file, Error::format (no checkpoint, missing tensor, one that this model or rule
+/// does not have, wrong dtype or extents), naming the file.
 template <class Model, class Rule>
 Position load_checkpoint(const std::string& path, Model& model,
                          optim::Optimizer<Rule, Model>& optimizer) {

@@ -11,8 +11,8 @@
 
 namespace tenon::inline TENON_ISA::train {
 
-/// A bar that moves while an epoch runs, redrawn at most ten times a second; nothing where the output is no
-/// terminal, so that logs hold whole lines only.
+/// A bar that moves while an epoch runs, redrawn at most ten times a second; nothing where the
+/// output is no terminal, so that logs hold whole lines only.
 class Progress {
  public:
   explicit Progress(std::FILE* out = stdout) : out_(out), terminal_(isatty(fileno(out)) == 1) {}

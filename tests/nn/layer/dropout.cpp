@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout: what a mask depends on, that backward sees the mask of forward, and what is left of the mean.
+// Dropout: what a mask depends on, that backward sees the mask of forward, and what is left of the
+// mean.
 #include <tenon/nn/layer/dropout.hpp>
 
 #include "support/statements.hpp"
@@ -54,7 +55,8 @@ TEST_CASE("dropout in training gives 0 or x / (1 - p), with the right share of z
   }
 }
 
-TEST_CASE("masks are independent between calls, positions, shards and seeds, and repeat with them") {
+TEST_CASE(
+    "masks are independent between calls, positions, shards and seeds, and repeat with them") {
   const nn::Dropout drop{0.5f};
   seed_random(3);
   const auto first = mask(drop), second = mask(drop);

@@ -34,16 +34,16 @@ TEST_CASE("layer norm is its formula, for f64 and f32, static and dyn widths") {
   CHECK(values(layer.weight) == std::vector<double>(300, 1));
   CHECK(values(layer.bias) == std::vector<double>(300, 0));
   const auto f = spread<float, Shape<dyn, dyn>>(4, {5, 300});
-  CHECK(distance(values(layer(f)), by_hand(values(f), values(layer.weight), values(layer.bias),
-                                           1e-5f)) <= 2e-6);
+  CHECK(distance(values(layer(f)),
+                 by_hand(values(f), values(layer.weight), values(layer.bias), 1e-5f)) <= 2e-6);
 }
 
 TEST_CASE("layer norm of a constant row is the bias; one element far off leaves the rest finite") {
   nn::LayerNorm<8> layer;
   nn::init(layer, Rng{1});
   nn::fill_constant(layer.bias, extents({8}), 0.75);
-  Tensor<float, Shape<2, 8>> x(of(Dtype::f32, extents({2, 8}),
-                                  {3, 3, 3, 3, 3, 3, 3, 3, 1e15, 0, 0, 0, 0, 0, 0, 0}));
+  Tensor<float, Shape<2, 8>> x(
+      of(Dtype::f32, extents({2, 8}), {3, 3, 3, 3, 3, 3, 3, 3, 1e15, 0, 0, 0, 0, 0, 0, 0}));
   const auto y = values(layer(x));
   for (std::size_t i = 0; i < 8; ++i) CHECK(y[i] == 0.75);
   CHECK(y[8] - 0.75 == Approx(std::sqrt(7.0)).epsilon(1e-6));

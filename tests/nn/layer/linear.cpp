@@ -15,7 +15,8 @@ std::vector<double> by_hand(const X& x, const W& w, const B& b) {
   for (std::size_t r = 0; r < rows; ++r)
     for (std::size_t o = 0; o < out; ++o) {
       long double sum = d[o];
-      for (std::size_t i = 0; i < in; ++i) sum += static_cast<long double>(a[r * in + i]) * c[o * in + i];
+      for (std::size_t i = 0; i < in; ++i)
+        sum += static_cast<long double>(a[r * in + i]) * c[o * in + i];
       y.push_back(static_cast<double>(sum));
     }
   return y;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fused kernel of any group on the CPU: element-wise operations and reductions over the same rows, forward
-// and backward, written once over the plan of expr/group.hpp.
+// The fused kernel of any group on the CPU: element-wise operations and reductions over the same
+// rows, forward and backward, written once over the plan of expr/group.hpp.
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/expr/group.hpp>
@@ -14,8 +14,9 @@ using plain::Block;
 
 namespace detail {
 
-// Where an operand of one row is. A constant one reads from a register's worth of copies. Before a partial
-// register is loaded, what is left of the row moves to `copies`, so nothing behind a row is ever touched.
+// Where an operand of one row is. A constant one reads from a register's worth of copies. Before a
+// partial register is loaded, what is left of the row moves to `copies`, so nothing behind a row is
+// ever touched.
 struct alignas(64) Cursor {
   char copies[TENON_REGISTER_BYTES];
   const char* p = nullptr;
@@ -113,8 +114,8 @@ TENON_INLINE scalar::Pack<T, N> sum_lanes(scalar::Pack<T, N> v) {
 
 }  // namespace detail
 
-/// Kernels of group G computing in T. FromResult: backward reads the result instead of computing it, for
-/// groups whose first leaf, a product, was not kept.
+/// Kernels of group G computing in T. FromResult: backward reads the result instead of computing
+/// it, for groups whose first leaf, a product, was not kept.
 template <class G, class T, bool FromResult = false>
 struct RowKernel {
   static constexpr int N = scalar::lanes<T>;
@@ -253,8 +254,8 @@ struct RowKernel {
       }
   }
 
-  // Backward. d[i] is dL/d(node i): of one register along the row, or, for a node that is constant along the
-  // row, what has been summed so far (lane by lane within a pass, then joined).
+  // Backward. d[i] is dL/d(node i): of one register along the row, or, for a node that is constant
+  // along the row, what has been summed so far (lane by lane within a pass, then joined).
   template <int P, int... I>
   static TENON_INLINE void seed(const Lanes& x, [[maybe_unused]] V* d, [[maybe_unused]] V index,
                                 [[maybe_unused]] M inside, std::integer_sequence<int, I...>) {

@@ -24,8 +24,8 @@ auto layer_norm(X&& x, const W& weight, const B& bias, float eps = 1e-5f) {
 /// The layer of that function. Widths may be dyn: LayerNorm<dyn>{.width = {512}}.
 template <Index N, class T = float>
 struct LayerNorm {
-  Tensor<T, Shape<N>> weight;
-  Tensor<T, Shape<N>> bias;
+  Tensor<T, Shape<N>> weight{};
+  Tensor<T, Shape<N>> bias{};
   float eps = 1e-5f;
   [[no_unique_address]] Width<N> width{};
 

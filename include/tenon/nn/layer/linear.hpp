@@ -11,12 +11,13 @@ namespace tenon::inline TENON_ISA::nn {
 /// Errors: last extent of x is not In -> compile error, or Error::shape where it is dyn.
 template <Index In, Index Out, class T = float>
 struct Linear {
-  Tensor<T, Shape<Out, In>> weight;
-  Tensor<T, Shape<Out>> bias;
+  Tensor<T, Shape<Out, In>> weight{};
+  Tensor<T, Shape<Out>> bias{};
   [[no_unique_address]] Width<In> in{};
   [[no_unique_address]] Width<Out> out{};
 
-  /// W, b ~ U(-k, k), k = 1 / sqrt(In).   Source: He et al., Delving deep into rectifiers, 2015, with PyTorch's gain.
+  /// W, b ~ U(-k, k), k = 1 / sqrt(In).   Source: He et al., Delving deep into rectifiers, 2015,
+  /// with PyTorch's gain.
   void init(Rng rng) {
     check_width("Linear: in", in.value), check_width("Linear: out", out.value);
     const double k = 1 / std::sqrt(static_cast<double>(in.value));

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The short way for small element-wise groups: leaves that are dense and alike need no iteration
+// space.
+#pragma once
+#include <tenon/kernel/statement.hpp>
+
+namespace tenon::inline TENON_ISA::kernel::detail {
+
+inline constexpr Index tile = 4096;  // elements per call of a kernel, where rows are shorter
+
+// Small element-wise groups whose leaves are dense and alike, or single numbers, need no space: one
+// row.
+struct Dense {
+  const void* leaf[max_leaves];
+  Index row[max_leaves], step[max_leaves];
+  Index n = 0;
+  const Record* shape = nullptr;
+
+  bool fits(const StatementInfo& info, const AnyTensor* operand) {
+    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product)
+      return false;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record& r = *operand[i].get();
+      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
+        return false;
+      if (!shape || r.rank > shape->rank) shape = &r;
+    }
+    n = shape->size();
+    if (n > tile || n == 0) return false;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record& r = *operand[i].get();
+      leaf[i] = r.data, row[i] = 0, step[i] = r.rank == 0 && shape->rank > 0 ? 0 : 1;
+      if (!step[i]) continue;
+      if (r.rank != shape->rank || !r.contiguous()) return false;
+      for (int k = 0; k < r.rank; ++k)
+        if (r.extents[k] != shape->extents[k]) return false;
+    }
+    return true;
+  }
+  plain::Block block(const double* scalar) const {
+    plain::Block b;
+    b.rows = 1, b.n = n, b.scalar = scalar;
+    b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
+    return b;
+  }
+};
+
+inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
+                          AnyTensor& result, Dtype dtype) {
+  Dense d;
+  if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
+  result = AnyTensor::empty(dtype, d.shape->shape());
+  plain::Block b = d.block(scalar);
+  b.out = result.raw_writable();
+  info.forward(b);
+  return true;
+}
+
+inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
+  Dense d;
+  if (!d.fits(info, c.operand)) return false;
+  const Record& dy = *c.dy.get();
+  if (dy.dtype != info.compute || !dy.contiguous() || dy.generated) return false;
+  void* gradient[max_leaves];
+  Index row[max_leaves] = {};
+  std::uint8_t mode[max_leaves] = {};
+  plain::Block b = d.block(c.scalar);
+  for (int i = 0; i < info.leaves; ++i) {
+    if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
+    if (!(c.wanted >> i & 1)) continue;
+    if (!c.gradient[i].defined()) {
+      c.gradient[i] = AnyTensor::empty(info.compute, c.operand[i].extents());
+      c.accumulate &= ~(1u << i);
+    }
+    gradient[i] = c.gradient[i].raw_writable();
+    mode[i] = c.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
+  }
+  b.dy = dy.data, b.dy_step = 1;
+  b.gradient = gradient, b.gradient_row = row, b.gradient_step = d.step, b.gradient_mode = mode;
+  info.backward(b);
+  return true;
+}
+
+}  // namespace tenon::kernel::detail

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one door: every value is made here, and the recorder of its context hears of it.
+#pragma once
+#include <tenon/core/atomic.hpp>
+#include <tenon/kernel/op_info.hpp>
+#include <tenon/kernel/run_group.hpp>
+
+namespace tenon::inline TENON_ISA {
+
+namespace detail {
+inline Atomic<bool>& kernels_on() {
+  static constinit Atomic<bool> on{true};
+  return on;
+}
+}  // namespace detail
+
+/// Whether groups run as fused kernels (the default) or operation by operation: the same values up
+/// to rounding, slower; for tests and debugging.
+inline void use_compiled_kernels(bool yes) { detail::kernels_on().store(yes); }
+
+/// Tells the recorder of `context` of a statement that does not fuse. Nothing is told when nobody
+/// records or the result has no gradient.
+inline void record_function(const StatementInfo& info, Context context,
+                            std::initializer_list<AnyTensor> operands, const Attributes& attributes,
+                            const AnyTensor& result) {
+  Recorder* r = find_recorder(context);
+  if (!r || !is_floating(result.dtype())) return;
+  Statement s{&info,   operands.begin(), static_cast<int>(operands.size()),
+              nullptr, &attributes,      &result};
+  r->record(s);
+}
+
+namespace kernel {
+
+/// The same elements in other extents; a view where the strides allow. Differentiable.
+AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context);
+AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context);
+/// A group, operation by operation.
+AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand,
+                            const double* scalar, const GroupCall& how, Dtype dtype);
+void interpret_backward(BackwardCall& call, const GroupCall& how, Context context);
+
+namespace detail {
+
+TENON_COLD inline void check_index(const StatementInfo& info, const AnyTensor& label, Index n) {
+  AnyTensor l = label.to(Dtype::i64).to_contiguous();
+  const auto* p = static_cast<const std::int64_t*>(l.raw());
+  for (Index i = 0; i < l.size(); ++i)
+    if (p[i] < 0 || p[i] >= n)
+      fail(Error::index, {info.name, ": label ", p[i], " at position ", i, " is out of range for ",
+                          n, " classes"});
+}
+inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
+                         const GroupCall& how) {
+  Extents e = group_extents(info, operand, how);
+  Index n = 1;
+  for (int i = 0; i < e.rank; ++i) n *= how.axes >> i & 1 ? e.extent[i] : 1;
+  if (info.compute == Dtype::f32 && n > (Index{1} << 24))
+    fail(Error::unsupported,
+         {info.name, ": ", n, " classes are more than f32 can number exactly (16777216); use f64"});
+  for (const StatementNode* node = info.nodes; node != info.nodes + info.node_count; ++node)
+    if (node->op->reduction && node->op->arity == 2 && node->operand[1] < info.leaves)
+      check_index(info, operand[node->operand[1]], n);
+}
+
+}  // namespace detail
+
+/// Evaluates a group. operand: its leaves, then the two matrices of its product, if any (leaf 0 is
+/// then empty).
+/// Errors: shape, index (labels), dtype, uninitialised.
+inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, int operands,
+                          const double* scalar, GroupCall how, Dtype dtype, Context context) {
+  using namespace detail;
+  for (int i = 0; i < operands; ++i)
+    if (!(info.product && i == 0)) operand[i].record(info.name);
+  Recorder* recorder = find_recorder(context);
+  if (recorder && !is_floating(dtype)) recorder = nullptr;
+  if (how.from_end) {
+    const int rank = group_rank(info, operand, how);
+    for (int k = 0; k < rank; ++k) how.axes |= (how.from_end >> k & 1u) << (rank - 1 - k);
+  }
+  if (how.total >= Total::mean_rows) {
+    const Extents e = group_extents(info, operand, how);
+    Index n = e.size();
+    if (how.total == Total::mean_rows)
+      for (int i = 0; i < e.rank; ++i) n /= how.axes >> i & 1 ? std::max<Index>(e.extent[i], 1) : 1;
+    how.scale = 1.0 / static_cast<double>(n);
+  }
+  if (info.checks_index) [[unlikely]]
+    check_labels(info, operand, how);
+  AnyTensor result, kept;
+  if (!tenon::detail::kernels_on().load(Order::relaxed) &&
+      !(info.node_count == 1 && !info.product) && info.node_count > 0) [[unlikely]]
+    result = interpret_forward(info, operand, scalar, how, dtype);
+  else if (info.product)
+    result = info.run_product(info, operand, scalar, how, dtype, recorder != nullptr, kept);
+  else run_forward(info, operand, scalar, how, result, dtype, recorder && info.reductions, kept);
+  if (recorder) {
+    const Attributes a = how.pack();
+    Statement s{&info, operand, operands, scalar, &a, &result, 1, kept};
+    recorder->record(s);
+  }
+  return result;
+}
+
+/// Gradients of a recorded statement: by its compiled kernel, or operation by operation where an
+/// outer recorder listens (context.serial), kernels are off or there is none.
+inline void backward(BackwardCall& call, Context context) {
+  const StatementInfo& info = *call.info;
+  if (info.function_backward) return info.function_backward(call);
+  const GroupCall how = GroupCall::unpack(*call.attributes);
+  const bool compiled = info.backward != nullptr || (info.product && info.node_count == 0);
+  if (context.serial || !compiled || !tenon::detail::kernels_on().load(Order::relaxed))
+    return interpret_backward(call, how, context);
+  if (info.product) info.run_product_backward(info, call, how);
+  else run_backward(info, call, how);
+}
+
+}  // namespace kernel
+}  // namespace tenon

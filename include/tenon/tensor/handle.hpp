@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// AnyTensor: the value every operation, file and recorder works with, its dtype and rank known at
+// run time.
+#pragma once
+#include <tenon/core/atomic.hpp>
+#include <tenon/core/convert.hpp>
+#include <tenon/tensor/record.hpp>
+
+#include <span>
+
+namespace tenon::inline TENON_ISA {
+
+template <class T>
+class Writer;
+
+/// A handle, one pointer wide. Copies are O(1) and share the value; whoever writes first detaches
+/// (copy on write). A default-constructed handle holds nothing: using it is Error::uninitialised.
+class AnyTensor {
+ public:
+  AnyTensor() = default;
+  AnyTensor(const AnyTensor& other) : r_(other.r_) {
+    if (!r_) return;
+    if (r_->writers) [[unlikely]] {
+      r_ = other.copy_record();
+      return;
+    }
+    r_->references.fetch_add(1, Order::relaxed);
+  }
+  AnyTensor(AnyTensor&& other) noexcept : r_(other.r_) { other.r_ = nullptr; }
+  AnyTensor& operator=(AnyTensor other) noexcept {
+    Record* r = r_;
+    r_ = other.r_;
+    other.r_ = r;
+    return *this;
+  }
+  ~AnyTensor() {
+    if (r_) r_->drop();
+  }
+
+  /// A new contiguous tensor whose elements are undefined until written.
+  static AnyTensor empty(Dtype dtype, const Extents& e) {
+    // Extents beside a 0 count too: strides are made of them.
+    Index n = 1, stretch = 1;
+    for (int i = 0; i < e.rank; ++i) {
+      if (e.extent[i] < 0) fail(Error::shape, {"empty: negative extent in ", e});
+      const Index extent = e.extent[i] ? e.extent[i] : 1;
+      if (stretch > (Index{1} << 46) / extent)
+        fail(Error::memory, {"empty: extents overflow: ", e});
+      stretch *= extent;
+      n *= e.extent[i];
+    }
+    AnyTensor t;
+    t.r_ = Record::create();
+    t.describe(dtype, e);
+    t.r_->buffer = Buffer::create(static_cast<std::size_t>(n) * size_of(dtype));
+    t.r_->data = t.r_->buffer->data;
+    return t;
+  }
+  /// Reads foreign memory in place, contiguous; never written through. `release(context)` is called
+  /// when nothing reads it any more.
+  static AnyTensor adopt(Dtype dtype, const Extents& e, const void* data,
+                         void (*release)(void*) = nullptr, void* context = nullptr) {
+    AnyTensor t;
+    t.r_ = Record::create();
+    t.describe(dtype, e);
+    t.r_->buffer =
+        Buffer::adopt(data, static_cast<std::size_t>(e.size()) * size_of(dtype), release, context);
+    t.r_->data = t.r_->buffer->data;
+    return t;
+  }
+  /// Extents without a value: what the tape keeps of an operand whose elements backward does not
+  /// read.
+  static AnyTensor valueless(const AnyTensor& like) {
+    AnyTensor t;
+    t.r_ = Record::create();
+    t.describe(like.dtype(), like.extents());
+    t.r_->valueless = true;
+    t.r_->id = like.id();
+    return t;
+  }
+
+  bool defined() const { return r_ != nullptr; }
+  explicit operator bool() const { return defined(); }
+  Dtype dtype() const { return r_->dtype; }
+  int rank() const { return r_->rank; }
+  Extents extents() const { return record("extents").shape(); }
+  Index extent(int axis) const {
+    return record("extent").extents[normalize_axis("extent", axis, rank())];
+  }
+  Index size() const { return record("size").size(); }
+  Index stride(int axis) const { return r_->strides[axis]; }
+  std::uint64_t id() const { return r_ ? r_->id : 0; }
+  Device device() const { return r_->buffer ? r_->buffer->device : cpu; }
+  bool contiguous() const { return !r_->generated && !r_->valueless && r_->contiguous(); }
+
+  /// The record, which must exist; `name` is the function that an error names.
+  Record& record(const char* name) const {
+    if (!r_) [[unlikely]]
+      fail(Error::uninitialised, {name, ": the tensor was never given a value"});
+    return *r_;
+  }
+  Record* get() const { return r_; }
+
+  /// The first element, for the host to read; elements lie at the strides. Errors: dtype,
+  /// uninitialised.
+  template <class T>
+  const T* data() const {
+    Record& r = record("data");
+    check_dtype(r, dtype_of<T>, "data");
+    host_access("data");
+    if (r.generated || r.valueless) [[unlikely]]
+      fail(Error::tape,
+           {r.valueless ? "data: only the extents of this value were kept"
+                        : "data: random numbers not yet made; to_contiguous() makes them"});
+    return static_cast<const T*>(r.data);
+  }
+  /// The memory for kernels, without asking anybody.
+  const void* raw() const { return r_->data; }
+  void* raw_writable() { return r_->data; }
+
+  /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its
+  /// data.
+  template <class T>
+  Writer<T> write();
+
+  /// The same value with a fresh id; buffers are shared until one side writes.
+  AnyTensor clone() const {
+    Record& r = record("clone");
+    if (r.writers) return own(copy_record());
+    return own(share(r));
+  }
+  /// This value if it is contiguous, a contiguous copy otherwise.
+  AnyTensor to_contiguous() const;
+  /// The same elements in another dtype (rounded to nearest, truncated to integers). See
+  /// core/convert.hpp.
+  AnyTensor to(Dtype dtype) const;
+
+  /// Makes this handle the only owner of its elements, in contiguous memory that may be written,
+  /// under a new id. What other handles see does not change. copy == false: the elements need not
+  /// survive.
+  void detach(bool copy = true) {
+    Record& r = record("write");
+    if (r.references.load(Order::acquire) != 1 || r.writers) {
+      if (copy || r.generated) {
+        Record* fresh = r.writers || r.generated ? copy_record() : share(r);
+        r_->drop();
+        r_ = fresh;
+      } else {
+        *this = empty(r.dtype, r.shape());
+        return;
+      }
+    }
+    Buffer* b = r_->buffer;
+    if (r_->generated || r_->valueless || b->adopted || b->references.load(Order::acquire) != 1 ||
+        !r_->contiguous()) {
+      AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape());
+      *this = std::move(fresh);
+    }
+    r_->id = detail::fresh_id();
+  }
+
+  /// A view: other extents, strides and first element over the same memory, with its own id.
+  AnyTensor view(const Extents& e, const Index* strides, Index offset) const {
+    AnyTensor base = record("view").writers || r_->generated ? own(copy_record()) : *this;
+    Record* v = share(*base.r_);
+    v->rank = static_cast<std::uint8_t>(e.rank);
+    for (int i = 0; i < e.rank; ++i) v->extents[i] = e.extent[i], v->strides[i] = strides[i];
+    if (v->data)
+      v->data = static_cast<char*>(v->data) + offset * static_cast<Index>(size_of(v->dtype));
+    return own(v);
+  }
+
+  void swap(AnyTensor& other) noexcept { std::swap(r_, other.r_); }
+  void host_access(const char* what) const {
+    Ambient& a = ambient();
+    if (a.host_access) [[unlikely]]
+      a.host_access(*r_, what);
+  }
+  static AnyTensor own(Record* r) {
+    AnyTensor t;
+    t.r_ = r;
+    return t;
+  }
+
+ private:
+  void describe(Dtype dtype, const Extents& e) {
+    r_->dtype = dtype;
+    r_->rank = static_cast<std::uint8_t>(e.rank);
+    r_->id = detail::fresh_id();
+    for (int i = 0; i < e.rank; ++i) r_->extents[i] = e.extent[i];
+    contiguous_strides(e, r_->strides);
+  }
+  static void check_dtype(const Record& r, Dtype wanted, const char* name) {
+    if (r.dtype != wanted) [[unlikely]]
+      fail(Error::dtype,
+           {name, ": the tensor holds ", name_of(r.dtype), ", not ", name_of(wanted)});
+  }
+  static Record* share(const Record& r) {
+    Record* s = Record::create();
+    s->dtype = r.dtype, s->rank = r.rank, s->generated = r.generated, s->valueless = r.valueless;
+    s->id = detail::fresh_id(), s->buffer = r.buffer, s->data = r.data;
+    std::memcpy(s->extents, r.extents, sizeof r.extents);
+    std::memcpy(s->strides, r.strides, sizeof r.strides);
+    if (s->buffer) s->buffer->references.fetch_add(1, Order::relaxed);
+    return s;
+  }
+  Record* copy_record() const;
+
+  Record* r_ = nullptr;
+  template <class T>
+  friend class Writer;
+};
+static_assert(sizeof(AnyTensor) == sizeof(void*));
+
+/// Writable elements of a tensor, contiguous in logical order, for as long as the object lives.
+template <class T>
+class Writer {
+ public:
+  explicit Writer(AnyTensor& t) : r_(t.r_) {
+    ++r_->writers;
+    r_->references.fetch_add(1, Order::relaxed);
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+  ~Writer() {
+    --r_->writers;
+    r_->id = detail::fresh_id();
+    r_->drop();
+  }
+  T* data() const { return static_cast<T*>(r_->data); }
+  Index size() const { return r_->size(); }
+  T* begin() const { return data(); }
+  T* end() const { return data() + size(); }
+  operator std::span<T>() const { return {data(), static_cast<std::size_t>(size())}; }
+
+  /// The element in row-major order.
+  T& operator[](Index i) const { return data()[i]; }
+  /// The element at one index per axis; negative counts from the end. Errors: Error::index.
+  template <class... Is>
+  T& operator()(Is... index) const {
+    const Index at[] = {static_cast<Index>(index)..., 0};
+    return data()[offset(at, static_cast<int>(sizeof...(Is)))];
+  }
+
+ private:
+  Index offset(const Index* at, int count) const {
+    if (count != r_->rank)
+      fail(Error::index, {"write: ", count, " indices for a tensor of rank ", int(r_->rank)});
+    Index o = 0;
+    for (int i = 0; i < count; ++i) {
+      Index k = at[i] < 0 ? at[i] + r_->extents[i] : at[i];
+      if (k < 0 || k >= r_->extents[i])
+        fail(Error::index, {"write: index ", at[i], " is out of range on axis ", i, " of extent ",
+                            r_->extents[i]});
+      o += k * r_->strides[i];
+    }
+    return o;
+  }
+  Record* r_;
+};
+
+template <class T>
+Writer<T> AnyTensor::write() {
+  check_dtype(record("write"), dtype_of<T>, "write");
+  host_access("write");
+  detach();
+  return Writer<T>(*this);
+}
+
+}  // namespace tenon
