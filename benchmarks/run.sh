@@ -36,7 +36,7 @@ for source in "$root"/benchmarks/*.cpp; do names+=("$(basename "$source" .cpp)")
 targets=("${names[@]/#/bench_}")
 [ $peers = 1 ] && targets+=(bench_peer_torch)
 echo "building ${#targets[@]} targets in $out"
-if ! { cmake -S "$root" -B "$build" -DTENON_BENCHMARKS=ON &&
+if ! { cmake -S "$root" -B "$build" -DTENON_BENCHMARKS=ON -DTENON_TESTS=OFF -DTENON_EXAMPLES=OFF &&
   cmake --build "$build" -j "$(nproc)" --target "${targets[@]}"; } >"$log" 2>&1; then
   tail -n 40 "$log" >&2
   echo "error: the build failed; its output is in $log" >&2

@@ -53,12 +53,12 @@ awk -F '\t' -v json="$json" '
     printf "\n"
     for (w = 1; w <= workloads; ++w) {
       printf "%-38s", order[w]
-      printf "%s\n  \"%s\": {", w > 1 ? "," : "", order[w] > json
+      printf "%s\n  \"%s\": {", (w > 1 ? "," : ""), order[w] > json
       first = median(order[w], 1)
       for (p = 1; p <= programs; ++p) {
         m = median(order[w], p)
         printf " %11.2f (%4.2f)", m / 1000, m / first
-        printf "%s\"%s_ns\": %.1f", p > 1 ? ", " : "", name[p], m > json
+        printf "%s\"%s_ns\": %.1f", (p > 1 ? ", " : ""), name[p], m > json
       }
       printf "}" > json
       printf "\n"

@@ -31,8 +31,7 @@ TEST_CASE("atomic: compare_exchange_weak succeeds for one of those who expect th
   Atomic<int> winners{0};
   on_threads(4, [&](int i) {
     int expected = 0;
-    while (expected == 0 && !value.compare_exchange_weak(expected, i + 1, Order::acq_rel)) {
-    }
+    while (expected == 0 && !value.compare_exchange_weak(expected, i + 1, Order::acq_rel)) {}
     if (expected == 0) winners.fetch_add(1);
   });
   CHECK(winners.load() == 1);

@@ -150,9 +150,10 @@ TEST_CASE("shards have dropout masks of their own, and each step has new ones") 
   auto net = nn::init<Net>(Rng{4});
   net.drop.p = 0.5f;
   // All rows alike: without masks, or with the same mask, both halves would give one gradient.
-  const Sample s = {Tensor<float, Shape<dyn, 12>>(
-                        made(Dtype::f32, extents({2, 12}), [](Index i) { return double(i % 12) / 12; })),
-                    Tensor<std::int64_t, Shape<dyn>>(made(Dtype::i64, extents({2}), [](Index) { return 1; }))};
+  const Sample s = {
+      Tensor<float, Shape<dyn, 12>>(
+          made(Dtype::f32, extents({2, 12}), [](Index i) { return double(i % 12) / 12; })),
+      Tensor<std::int64_t, Shape<dyn>>(made(Dtype::i64, extents({2}), [](Index) { return 1; }))};
   seed_random(1);
   WithShards scope(2);
   const auto both = all_values(batch_gradient(loss, net, s).model);
@@ -177,7 +178,9 @@ TEST_CASE("a struct of loss, weight and metrics: weights weigh, metrics are summ
     std::vector<double> want(3);
     const Index part = 12 / v;
     for (int k = 0; k < v; ++k) {
-      const auto at = [&](Index r, Index c) { return x[static_cast<std::size_t>((k * part + r) * 3 + c)]; };
+      const auto at = [&](Index r, Index c) {
+        return x[static_cast<std::size_t>((k * part + r) * 3 + c)];
+      };
       const double weight = at(0, 0);
       total += weight;
       for (Index c = 0; c < 3; ++c) {
@@ -255,7 +258,8 @@ TEST_CASE("a parameter without a value is named, and a loss that throws leaves n
   const Failure f = failure([&] { batch_gradient(loss, net, sample(4)); });
   CHECK(f.code == Error::uninitialised);
   Sample s = sample(8);
-  s.label = Tensor<std::int64_t, Shape<dyn>>(made(Dtype::i64, extents({8}), [](Index i) { return i; }));
+  s.label =
+      Tensor<std::int64_t, Shape<dyn>>(made(Dtype::i64, extents({8}), [](Index i) { return i; }));
   net = nn::init<Net>(Rng{1});
   WithShards scope(8);
   CHECK(failure([&] { batch_gradient(loss, net, s); }).code == Error::index);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tenon/kernel/generated.hpp>
 #include <tenon/tensor/copy.hpp>
 
 #include "support/catch.hpp"
@@ -139,7 +140,7 @@ TEST_CASE("copy: random numbers that were not yet made are made by a copy", "[te
     r.rank = 2;
     r.extents[0] = 10, r.extents[1] = 33;
     r.generated = true;
-    const detail::GeneratedKey key{1, 2, 3, 4};
+    const detail::GeneratedKey key{1, 2, 3, 4, kernel::detail::fill_uniform_leaf};
     std::memcpy(r.strides, &key, sizeof key);
     CHECK_FALSE(x.contiguous());
     AnyTensor expected = AnyTensor::empty(d, Extents{2, {10, 33}});

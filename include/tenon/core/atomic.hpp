@@ -27,6 +27,10 @@ class Atomic {
     __atomic_load(&x_, &x, static_cast<int>(order));
     return x;
   }
+  T operator=(T x) {
+    store(x);
+    return x;
+  }
   void store(T x, Order order = Order::seq_cst) {
     __atomic_store(&x_, &x, static_cast<int>(order));
   }

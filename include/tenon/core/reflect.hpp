@@ -94,13 +94,16 @@ constexpr auto members(A& a) {
 }
 // clang-format on
 
-// An object that is named but never defined: addresses of its members are constants.
-#if defined(__clang__)
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wundefined-var-template"
-#endif
+// An object that exists and is never made: addresses of its members are constants.
 template <class A>
-extern const A nowhere;
+union Ghost {
+  char none;
+  A a;
+  constexpr Ghost() : none() {}
+  constexpr ~Ghost() {}
+};
+template <class A>
+inline constexpr Ghost<A> nowhere{};
 template <class T>
 struct Pointer {
   T p;
@@ -113,7 +116,7 @@ constexpr const char* pretty() {
 }
 template <class A, std::size_t I>
 constexpr std::string_view member_name() {
-  constexpr std::string_view text = pretty<Pointer{std::get<I>(members(nowhere<A>))}>();
+  constexpr std::string_view text = pretty<Pointer{std::get<I>(members(nowhere<A>.a))}>();
   // ... "nowhere<Net>.Net::fc1)}; ..." (g++) or "nowhere<Net>.fc1}" (clang): the word after the
   // last separator.
   std::size_t end = text.size();
@@ -136,9 +139,6 @@ constexpr std::string_view member_name() {
   }
   return {};
 }
-#if defined(__clang__)
-#pragma clang diagnostic pop
-#endif
 
 }  // namespace detail
 

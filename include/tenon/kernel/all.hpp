@@ -14,10 +14,10 @@
 #include <tenon/kernel/epilogue.hpp>
 #include <tenon/kernel/evaluate.hpp>
 #include <tenon/kernel/generated.hpp>
+#include <tenon/kernel/group_run.hpp>
 #include <tenon/kernel/interpret.hpp>
 #include <tenon/kernel/materialise.hpp>
 #include <tenon/kernel/op_info.hpp>
 #include <tenon/kernel/product.hpp>
-#include <tenon/kernel/run_group.hpp>
 #include <tenon/kernel/space.hpp>
 #include <tenon/kernel/statement.hpp>

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 
-namespace tenon::plain {
+namespace tenon::abi {
 
 using Count = std::int64_t;
 
@@ -35,4 +35,4 @@ struct Block {
 
 using Kernel = void (*)(const Block&);
 
-}  // namespace tenon::plain
+}  // namespace tenon::abi

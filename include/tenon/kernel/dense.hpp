@@ -37,8 +37,8 @@ struct Dense {
     }
     return true;
   }
-  plain::Block block(const double* scalar) const {
-    plain::Block b;
+  abi::Block block(const double* scalar) const {
+    abi::Block b;
     b.rows = 1, b.n = n, b.scalar = scalar;
     b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
     return b;
@@ -50,7 +50,7 @@ inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, cons
   Dense d;
   if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
   result = AnyTensor::empty(dtype, d.shape->shape());
-  plain::Block b = d.block(scalar);
+  abi::Block b = d.block(scalar);
   b.out = result.raw_writable();
   info.forward(b);
   return true;
@@ -64,7 +64,7 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   void* gradient[max_leaves];
   Index row[max_leaves] = {};
   std::uint8_t mode[max_leaves] = {};
-  plain::Block b = d.block(c.scalar);
+  abi::Block b = d.block(c.scalar);
   for (int i = 0; i < info.leaves; ++i) {
     if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
     if (!(c.wanted >> i & 1)) continue;
@@ -73,7 +73,7 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
       c.accumulate &= ~(1u << i);
     }
     gradient[i] = c.gradient[i].raw_writable();
-    mode[i] = c.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
+    mode[i] = c.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
   }
   b.dy = dy.data, b.dy_step = 1;
   b.gradient = gradient, b.gradient_row = row, b.gradient_step = d.step, b.gradient_mode = mode;

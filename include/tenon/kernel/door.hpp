@@ -2,8 +2,8 @@
 // The one door: every value is made here, and the recorder of its context hears of it.
 #pragma once
 #include <tenon/core/atomic.hpp>
+#include <tenon/kernel/group_run.hpp>
 #include <tenon/kernel/op_info.hpp>
-#include <tenon/kernel/run_group.hpp>
 
 namespace tenon::inline TENON_ISA {
 
@@ -42,13 +42,13 @@ void interpret_backward(BackwardCall& call, const GroupCall& how, Context contex
 
 namespace detail {
 
-TENON_COLD inline void check_index(const StatementInfo& info, const AnyTensor& label, Index n) {
+TENON_COLD inline void check_index(const AnyTensor& label, Index n) {
   AnyTensor l = label.to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(l.raw());
   for (Index i = 0; i < l.size(); ++i)
     if (p[i] < 0 || p[i] >= n)
-      fail(Error::index, {info.name, ": label ", p[i], " at position ", i, " is out of range for ",
-                          n, " classes"});
+      fail(Error::index,
+           {"pick: label ", p[i], " at position ", i, " is out of range for ", n, " classes"});
 }
 inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
                          const GroupCall& how) {
@@ -57,10 +57,10 @@ inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
   for (int i = 0; i < e.rank; ++i) n *= how.axes >> i & 1 ? e.extent[i] : 1;
   if (info.compute == Dtype::f32 && n > (Index{1} << 24))
     fail(Error::unsupported,
-         {info.name, ": ", n, " classes are more than f32 can number exactly (16777216); use f64"});
+         {"pick: ", n, " classes are more than f32 can number exactly (16777216); use f64"});
   for (const StatementNode* node = info.nodes; node != info.nodes + info.node_count; ++node)
     if (node->op->reduction && node->op->arity == 2 && node->operand[1] < info.leaves)
-      check_index(info, operand[node->operand[1]], n);
+      check_index(operand[node->operand[1]], n);
 }
 
 }  // namespace detail

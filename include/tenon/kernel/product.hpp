@@ -2,7 +2,7 @@
 // Matrix products with an epilogue, batches included; instantiated only by files that multiply.
 #pragma once
 #include <tenon/kernel/cpu/gemm.hpp>
-#include <tenon/kernel/run_group.hpp>
+#include <tenon/kernel/group_run.hpp>
 
 namespace tenon::inline TENON_ISA {
 

@@ -63,7 +63,7 @@ struct StatementInfo {
   const struct BasicOps* basics = nullptr;
   const StatementNode* nodes = nullptr;
   int node_count = 0;
-  plain::Kernel forward = nullptr, backward = nullptr;
+  abi::Kernel forward = nullptr, backward = nullptr;
   /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
   AnyTensor (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
                            const struct GroupCall&, Dtype, bool keep, AnyTensor& kept) = nullptr;

@@ -4,7 +4,7 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/core/parallel.hpp>
-#include <tenon/kernel/run_group.hpp>
+#include <tenon/kernel/group_run.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/model.hpp>
 

@@ -3,6 +3,7 @@
 // same bits as a run that was never interrupted.
 #pragma once
 #include <tenon/io/safetensors.hpp>
+#include <tenon/kernel/generated.hpp>
 #include <tenon/optim/step.hpp>
 
 #include <map>

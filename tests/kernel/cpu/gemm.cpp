@@ -89,12 +89,12 @@ double error(Index m, Index n, Index k, const Operand<T>& a, const Operand<T>& b
   return static_cast<double>(worst);
 }
 
-struct Extents {
+struct Sizes {
   Index m, n, k;
 };
 
 template <class T>
-std::vector<T> product(Extents e, const Operand<T>& a, const Operand<T>& b, int threads) {
+std::vector<T> product(Sizes e, const Operand<T>& a, const Operand<T>& b, int threads) {
   std::vector<T> c(size(e.m * e.n));
   kernel::gemm<T>(e.m, e.n, e.k, a.view, b.view, c.data(), e.n, false, nullptr, threads);
   return c;
@@ -110,14 +110,14 @@ using Types = std::tuple<float, double>;
 TEMPLATE_LIST_TEST_CASE(
     "gemm: on every path the error stays below the bound of a sum of k products", "[kernel][gemm]",
     Types) {
-  const Extents shapes[] = {
+  const Sizes shapes[] = {
       {1, 1, 1},     {1, 7, 5},     {7, 1, 5},      {2, 3, 4},     {5, 7, 11},    {13, 17, 19},
       {16, 16, 16},  {12, 32, 8},   {24, 33, 100},  {23, 48, 31},  {49, 100, 5},  {63, 65, 67},
       {1, 300, 200}, {300, 1, 203}, {10, 128, 64},  {64, 10, 128}, {37, 600, 40}, {600, 37, 20},
       {3, 97, 1030}, {97, 3, 1030}, {130, 50, 530}, {66, 80, 200}, {140, 90, 17}};
   for (GemmPath path : paths) {
     OnPath on(path);
-    for (Extents e : shapes) {
+    for (Sizes e : shapes) {
       for (Layout of_a : layouts) {
         for (Layout of_b : layouts) {
           Operand<TestType> a(e.m, e.k, of_a, 1), b(e.k, e.n, of_b, 2);
@@ -130,11 +130,11 @@ TEMPLATE_LIST_TEST_CASE(
 }
 
 TEMPLATE_LIST_TEST_CASE("gemm: one thread and two give the same bits", "[kernel][gemm]", Types) {
-  const Extents shapes[] = {{64, 256, 784}, {256, 784, 64}, {300, 300, 300}, {40, 1100, 600},
-                            {1, 3000, 900}, {2900, 1, 900}, {1100, 40, 530}};
+  const Sizes shapes[] = {{64, 256, 784}, {256, 784, 64}, {300, 300, 300}, {40, 1100, 600},
+                          {1, 3000, 900}, {2900, 1, 900}, {1100, 40, 530}};
   for (GemmPath path : paths) {
     OnPath on(path);
-    for (Extents e : shapes) {
+    for (Sizes e : shapes) {
       for (Layout of_a : {rows_dense, columns_dense}) {
         for (Layout of_b : {rows_dense, columns_dense}) {
           Operand<TestType> a(e.m, e.k, of_a, 3), b(e.k, e.n, of_b, 4);
@@ -185,7 +185,7 @@ TEMPLATE_LIST_TEST_CASE("gemm: 0 times infinity is NaN and stays in its row or c
   const T infinity = std::numeric_limits<T>::infinity();
   for (GemmPath path : paths) {
     OnPath on(path);
-    for (Extents e : {Extents{27, 37, 21}, Extents{1, 37, 21}, Extents{27, 1, 21}}) {
+    for (Sizes e : {Sizes{27, 37, 21}, Sizes{1, 37, 21}, Sizes{27, 1, 21}}) {
       for (Layout layout : {rows_dense, columns_dense}) {
         Operand<T> a(e.m, e.k, layout, 8), b(e.k, e.n, layout, 9);
         for (T& x : a.data) x = 1;
@@ -230,8 +230,8 @@ void visit(const void* context, Index row, Index rows, Index col, Index cols) {
 TEST_CASE("gemm: the epilogue meets every element once, when it is final", "[kernel][gemm]") {
   for (GemmPath path : paths) {
     OnPath on(path);
-    for (Extents e : {Extents{64, 256, 784}, Extents{100, 1100, 530}, Extents{1100, 100, 530},
-                      Extents{1, 700, 9}, Extents{700, 1, 9}, Extents{5, 3, 0}, Extents{3, 3, 3}}) {
+    for (Sizes e : {Sizes{64, 256, 784}, Sizes{100, 1100, 530}, Sizes{1100, 100, 530},
+                    Sizes{1, 700, 9}, Sizes{700, 1, 9}, Sizes{5, 3, 0}, Sizes{3, 3, 3}}) {
       for (Layout layout : layouts) {
         Operand<float> a(e.m, e.k, rows_dense, 10), b(e.k, e.n, layout, 11);
         std::vector<float> c(size(e.m * e.n)), seen(c.size());

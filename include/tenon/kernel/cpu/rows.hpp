@@ -10,7 +10,7 @@
 
 namespace tenon::inline TENON_ISA::kernel {
 
-using plain::Block;
+using abi::Block;
 
 namespace detail {
 
@@ -294,30 +294,30 @@ struct RowKernel {
   static TENON_INLINE void leave(const V* d, V* sum, const Block& b, Index r, Index j, bool full,
                                  M inside, std::integer_sequence<int, I...>) {
     (leave_one(d[I], sum[I], b, I, r, j, full, inside,
-               plan.first_pass[I] == P ? b.gradient_mode[I] : std::uint8_t{plain::gradient_add}),
+               plan.first_pass[I] == P ? b.gradient_mode[I] : std::uint8_t{abi::gradient_add}),
      ...);
   }
   static TENON_INLINE void leave_one(V g, V& sum, const Block& b, int i, Index r, Index j,
                                      bool full, M inside, std::uint8_t mode) {
-    if (b.gradient_mode[i] == plain::gradient_none) return;
+    if (b.gradient_mode[i] == abi::gradient_none) return;
     if (!b.gradient_step[i]) {
       sum = sum + select(inside, g, V(0));
       return;
     }
     T* p = static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i] + j;
     if (full) {
-      if (mode == plain::gradient_add) g = g + V::load(p);
+      if (mode == abi::gradient_add) g = g + V::load(p);
       g.store(p);
     } else {
       int left = static_cast<int>(b.n - j);
-      if (mode == plain::gradient_add) g = g + V::load_partial(p, left);
+      if (mode == abi::gradient_add) g = g + V::load_partial(p, left);
       g.store_partial(p, left);
     }
   }
   static TENON_INLINE void leave_row(T g, const Block& b, int i, Index r) {
-    if (b.gradient_mode[i] == plain::gradient_none) return;
+    if (b.gradient_mode[i] == abi::gradient_none) return;
     T* p = static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i];
-    *p = b.gradient_mode[i] == plain::gradient_add ? *p + g : g;
+    *p = b.gradient_mode[i] == abi::gradient_add ? *p + g : g;
   }
 
   template <int P>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reductions over any axes of any layout against plain loops; totals; thread counts; gradients that
 // nobody reaches.
-#include <tenon/kernel/run_group.hpp>
+#include <tenon/kernel/group_run.hpp>
 
 #include <tenon/core/parallel.hpp>
 

@@ -116,7 +116,7 @@ struct GroupRun {
         scratch<TileScratch>(static_cast<std::size_t>(scratch_bytes(a.rows, a.cols))));
     a.scratch_used = 0;
     Arrays t;
-    plain::Block b;
+    abi::Block b;
     b.rows = a.rows, b.n = a.cols, b.scalar = scalar;
     b.leaf = t.leaf, b.leaf_row = t.leaf_row, b.leaf_step = t.leaf_step;
     for (int i = 0; i < info->leaves; ++i) {
@@ -130,7 +130,7 @@ struct GroupRun {
     backward ? run_backward(a, t, b, block) : run_forward(a, b, item);
   }
 
-  void run_forward(Area& a, plain::Block& b, Index item) const {
+  void run_forward(Area& a, abi::Block& b, Index item) const {
     if (row_result) {
       b.out = row_result + (items_along > 1 ? item : a.row) * size();
       b.out_row = 1;
@@ -152,7 +152,7 @@ struct GroupRun {
     transfer(space, o, Transfer::scatter, info->compute, b.out, a.row, a.rows, a.col, width);
   }
 
-  void run_backward(Area& a, Arrays& t, plain::Block& b, int block) const {
+  void run_backward(Area& a, Arrays& t, abi::Block& b, int block) const {
     b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_step, true);
     if (result >= 0) {
       Index step;
@@ -171,7 +171,7 @@ struct GroupRun {
       if (!mode[i]) continue;
       Operand o = space.operand[gradient[i]];
       if (sums && partial[block][i]) o.base = partial[block][i];
-      if (!o.direct) t.mode[i] = plain::gradient_write;
+      if (!o.direct) t.mode[i] = abi::gradient_write;
       t.gradient[i] = const_cast<void*>(reach(o, a, t.gradient_row[i], t.gradient_step[i], false));
     }
     info->backward(b);
@@ -180,7 +180,7 @@ struct GroupRun {
       Operand o = space.operand[gradient[i]];
       if (sums && partial[block][i]) o.base = partial[block][i];
       Index width = t.gradient_step[i] ? a.cols : 1;
-      transfer(space, o, mode[i] == plain::gradient_add ? Transfer::add : Transfer::scatter,
+      transfer(space, o, mode[i] == abi::gradient_add ? Transfer::add : Transfer::scatter,
                info->compute, t.gradient[i], a.row, a.rows, a.col, width);
     }
   }
@@ -403,7 +403,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     }
     g.gradient[i] = add_operand(g.space, e, skip, call.gradient[i],
                                 static_cast<char*>(call.gradient[i].raw_writable()));
-    g.mode[i] = call.accumulate >> i & 1 ? plain::gradient_add : plain::gradient_write;
+    g.mode[i] = call.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
   }
   const std::uint32_t dy_skip = info.row_root && how.total == Total::none ? dropped : 0;
   g.dy = add_operand(g.space, e, dy_skip, dy, nullptr);
@@ -439,7 +439,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
       g.partial[k][i] = into && k == 0 ? static_cast<char*>(call.gradient[i].raw_writable())
                                        : static_cast<char*>(sums[i].raw_writable()) +
                                              (k - (into ? 1 : 0)) * bytes;
-    g.mode[i] = plain::gradient_add;
+    g.mode[i] = abi::gradient_add;
   }
   g.run();
   auto add = [&](char* to, const char* from, Index n) {
