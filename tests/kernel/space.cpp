@@ -12,7 +12,7 @@ namespace {
 Space arranged(const Extents& e, std::uint32_t along, std::initializer_list<AnyTensor> list) {
   Space s;
   for (const AnyTensor& t : list) {
-    Index strides[max_rank];
+    Index strides[max_rank] = {};
     for (int i = 0; i < t.rank(); ++i) strides[i] = t.stride(i);
     s.add(e, 0, t.extents(), strides);
   }

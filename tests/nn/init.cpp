@@ -95,7 +95,7 @@ TEST_CASE("fills have the interval, mean and deviation asked for, in every float
   constexpr Index n = 40000;
   Tensor<float, Shape<dyn>> f;
   Tensor<double, Shape<dyn>> d;
-  Tensor<bfloat16, Shape<dyn>> b;
+  Tensor<bf16, Shape<dyn>> b;
   const auto check = [&](auto& t, double rounding) {
     nn::fill_uniform(t, extents({n}), Rng{5}, -0.25, 0.75);
     auto v = values(t);

@@ -102,7 +102,7 @@ TEST_CASE("broadcast: axes count from either end", "[shape][broadcast]") {
 TEST_CASE("broadcast: strides of a contiguous tensor count its elements in order",
           "[shape][broadcast]") {
   const Extents e{3, {2, 3, 4}};
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   contiguous_strides(e, strides);
   Index expected = 0;
   for (Index i = 0; i < 2; ++i)

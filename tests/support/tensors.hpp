@@ -104,7 +104,7 @@ struct WithoutKernels {
 /// x seen with two of its axes exchanged.
 inline AnyTensor swapped(const AnyTensor& x, int a, int b) {
   Extents e = x.extents();
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   for (int i = 0; i < e.rank; ++i) strides[i] = x.stride(i);
   std::swap(e.extent[a], e.extent[b]);
   std::swap(strides[a], strides[b]);

@@ -313,8 +313,8 @@ TEST_CASE("any_tensor: threads copy, clone and drop one value", "[tensor][any_te
         }
       });
     for (std::thread& t : threads) t.join();
-    CHECK(x.get()->references == 1);
-    CHECK(x.get()->buffer->references == 1);
+    CHECK(x.get()->references.load() == 1);
+    CHECK(x.get()->buffer->references.load() == 1);
   }
   CHECK(memory::statistics().live == live);
 }

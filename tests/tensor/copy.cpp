@@ -28,7 +28,7 @@ AnyTensor counting(Dtype d, Index n) {
 }
 struct Layout {
   Extents e;
-  Index strides[max_rank];
+  Index strides[max_rank] = {};
   Index offset;
 };
 const Layout layouts[] = {{{}, {}, 3},
