@@ -78,6 +78,12 @@ struct Plan {
   std::uint8_t first_pass[N] = {};       // the pass in which backward meets a leaf first
 
   constexpr int root() const { return N - 1; }
+  constexpr bool receives(int pass, int node) const {
+    for (int i = 0; i < N; ++i)
+      for (int k = 0; k < 3; ++k)
+        if (edge[pass][i][k] == row_edge && operand[i][k] == node) return true;
+    return false;
+  }
 
   constexpr void need(int p, int i,
                       bool adjoint) {  // marks i and what it is computed from along the row
@@ -180,7 +186,8 @@ enum class Visit {
   row_ops_down,
   reductions,
   backward_ops,
-  backward_leaves
+  backward_leaves,
+  row_targets  // nodes constant along the row that a pass of backward adds to
 };
 
 template <class G, Visit What, int Pass>
@@ -204,6 +211,7 @@ struct Visited {
       if (What == Visit::reductions) take(p.reduction[i] && p.depth[i] == Pass + 1, i);
       if (What == Visit::backward_ops) take(is_op && b, i);
       if (What == Visit::backward_leaves) take(leaf && b, i);
+      if (What == Visit::row_targets) take(p.receives(Pass, i), i);
     }
     return s;
   }();

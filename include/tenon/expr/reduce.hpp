@@ -176,6 +176,10 @@ template <TensorExpr X, int... A> constexpr auto logsumexp(X&& x, AxisTag<A...> 
 template <TensorExpr X, int... A> constexpr auto logsumexp(X&& x, AxisTag<A...> a, KeepDims k) { return reduce<op::LogSumExp>(std::forward<X>(x), a, k); }
 // clang-format on
 
+/// The largest element of each row of the last axis as a shift for what follows, 0 where it is
+/// infinite: no gradient flows through it.   x: [..., C]   y: [..., 1]   Only inside `fuse`.
+constexpr expr::Symbol peak(expr::Symbol x) { return expr::reduce_symbol<op::Peak, true, -1>(x); }
+
 /// x[..., label]: of each row of the last axis the element that label names.   x: [..., C]   label:
 /// [...] integer.
 /// Only inside `fuse` (cross_entropy uses it).   Errors: a label outside [0, C) -> Error::index.

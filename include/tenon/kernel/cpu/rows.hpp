@@ -45,9 +45,6 @@ template <int Count, int Bytes>
 struct Cursors {
   Cursor at[Count > 0 ? Count : 1];
 
-  TENON_INLINE const char* address(int i, Index j) const {
-    return at[i].p + (j * Bytes & at[i].mask);
-  }
   /// `left` elements from position j on are the last of the row.
   TENON_INLINE void rest(Index j, Index left) {
     load_rest(at, Count, j * Bytes, static_cast<std::size_t>(left) * Bytes);
@@ -66,27 +63,28 @@ TENON_INLINE void apply(V* v, int i, int a, int b, int c) {
   (void)b, (void)c;
 }
 
-/// Adds x to an adjoint along the edge e; what lies behind a row's end counts as nothing.
+/// Adds x to an adjoint along the edge e: to d, or to the sums of what is constant along the row,
+/// where what lies behind the row's end counts as nothing.
 template <class V, class M>
-TENON_INLINE void flow(V* d, expr::Edge e, int to, V x, M inside) {
+TENON_INLINE void flow(V* d, V* sum, expr::Edge e, int to, V x, M inside) {
   if (e == expr::assign_edge) d[to] = x;
   else if (e == expr::add_edge) d[to] = d[to] + x;
-  else if (e == expr::row_edge) d[to] = d[to] + select(inside, x, V(0));
+  else if (e == expr::row_edge) sum[to] = sum[to] + select(inside, x, V(0));
 }
 template <class Op, class V, class M>
-TENON_INLINE void adjoint(const V* v, V* d, int i, const std::uint8_t* operand, const expr::Edge* e,
-                          M inside) {
+TENON_INLINE void adjoint(const V* v, V* d, V* sum, int i, const std::uint8_t* operand,
+                          const expr::Edge* e, M inside) {
   if constexpr (Op::arity == 1) {
-    flow(d, e[0], operand[0], Op::backward(v[operand[0]], v[i], d[i]), inside);
+    flow(d, sum, e[0], operand[0], Op::backward(v[operand[0]], v[i], d[i]), inside);
   } else if constexpr (Op::arity == 2) {
     auto g = Op::backward(v[operand[0]], v[operand[1]], v[i], d[i]);
-    flow(d, e[0], operand[0], g.first, inside);
-    flow(d, e[1], operand[1], g.second, inside);
+    flow(d, sum, e[0], operand[0], g.first, inside);
+    flow(d, sum, e[1], operand[1], g.second, inside);
   } else {
     auto g = Op::backward(v[operand[0]], v[operand[1]], v[operand[2]], v[i], d[i]);
-    flow(d, e[0], operand[0], g.first, inside);
-    flow(d, e[1], operand[1], g.second, inside);
-    flow(d, e[2], operand[2], g.third, inside);
+    flow(d, sum, e[0], operand[0], g.first, inside);
+    flow(d, sum, e[1], operand[1], g.second, inside);
+    flow(d, sum, e[2], operand[2], g.third, inside);
   }
 }
 
@@ -127,20 +125,53 @@ struct RowKernel {
   static constexpr int result_pointer = G::leaves, dy_pointer = pointers - 1;
   using Pointers = detail::Cursors<pointers, sizeof(T)>;
 
-  struct Lanes {
-    V v[G::nodes];
+  // Values that live longer than one step along a row. What a step computes stands in arrays of its
+  // own, indexed by constants only, so that the compiler keeps it in registers.
+  struct Row {
+    V v[G::nodes];  // of nodes that are constant along the row
     V kept[plan.reductions + 1];
     V length;
   };
+  using All = std::make_integer_sequence<int, G::nodes>;
+  using Leaves = std::make_integer_sequence<int, G::leaves>;
+
+  // The cursors as values: stores of results do not make the compiler read them again.
+  struct Near {
+    const char* p[pointers];
+    Index mask[pointers];
+    template <int... I>
+    TENON_INLINE void read(const Pointers& c, std::integer_sequence<int, I...>) {
+      ((p[I] = c.at[I].p, mask[I] = c.at[I].mask), ...);
+    }
+    TENON_INLINE void read(const Pointers& c) {
+      read(c, std::make_integer_sequence<int, pointers>{});
+    }
+    TENON_INLINE V load(int i, Index j) const {
+      return V::load(reinterpret_cast<const T*>(p[i] + (j * Index{sizeof(T)} & mask[i])));
+    }
+    /// Before the step at j: the rest of a row shorter than a register moves aside.
+    TENON_INLINE bool full(Pointers& c, Index j, Index n) {
+      if (j + N <= n) [[likely]]
+        return true;
+      c.rest(j, n - j);
+      read(c);
+      return false;
+    }
+  };
 
   template <int... I>
-  static TENON_INLINE void load(Lanes& x, const Pointers& p, Index j,
+  static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p, Index j,
                                 std::integer_sequence<int, I...>) {
-    ((x.v[I] = V::load(reinterpret_cast<const T*>(p.address(I, j)))), ...);
+    ((v[I] = p.load(I, j)), ...);
   }
   template <int... I>
-  static TENON_INLINE void compute(Lanes& x, std::integer_sequence<int, I...>) {
-    (detail::apply<typename G::template Op<I>>(x.v, I, plan.operand[I][0], plan.operand[I][1],
+  static TENON_INLINE void take_row([[maybe_unused]] V* v, const Row& x,
+                                    std::integer_sequence<int, I...>) {
+    ((plan.row[I] ? void(v[I] = x.v[I]) : void()), ...);
+  }
+  template <int... I>
+  static TENON_INLINE void compute([[maybe_unused]] V* v, std::integer_sequence<int, I...>) {
+    (detail::apply<typename G::template Op<I>>(v, I, plan.operand[I][0], plan.operand[I][1],
                                                plan.operand[I][2]),
      ...);
   }
@@ -149,45 +180,42 @@ struct RowKernel {
     ((s[plan.reduction[I] - 1] = G::template Op<I>::template start<V>()), ...);
   }
   template <int... I>
-  static TENON_INLINE void step(Lanes& x, op::State<V>* s, V index, M inside,
+  static TENON_INLINE void step(const V* v, op::State<V>* s, V index, M inside,
                                 std::integer_sequence<int, I...>) {
-    (step_one<typename G::template Op<I>>(x, s[plan.reduction[I] - 1], plan.operand[I][0],
+    (step_one<typename G::template Op<I>>(v, s[plan.reduction[I] - 1], plan.operand[I][0],
                                           plan.operand[I][1], index, inside),
      ...);
   }
   template <class R>
-  static TENON_INLINE void step_one(Lanes& x, op::State<V>& s, int a, int e, V index, M inside) {
+  static TENON_INLINE void step_one(const V* v, op::State<V>& s, int a, int e, V index, M inside) {
     op::State<V> next = s;
-    R::step(next, x.v[a], R::arity > 1 ? x.v[e] : V(0), index);
+    R::step(next, v[a], R::arity > 1 ? v[e] : V(0), index);
     s.a = select(inside, next.a, s.a);
     s.b = select(inside, next.b, s.b);
   }
   template <int... I>
-  static TENON_INLINE void finish(Lanes& x, const op::State<V>* s,
-                                  std::integer_sequence<int, I...>) {
+  static TENON_INLINE void finish(Row& x, const op::State<V>* s, std::integer_sequence<int, I...>) {
     (finish_one<typename G::template Op<I>>(x, s[plan.reduction[I] - 1], I), ...);
   }
   template <class R>
-  static TENON_INLINE void finish_one(Lanes& x, op::State<V> s, int i) {
+  static TENON_INLINE void finish_one(Row& x, op::State<V> s, int i) {
     op::State<V> all = detail::join_lanes<R, N / 2>(s);
     x.v[i] = R::finish(all, x.length);
     x.kept[plan.reduction[i] - 1] = all.b;
   }
-  static TENON_INLINE void open_row(Lanes& x, Pointers& p, const Block& b, Index r) {
-    for (int i = 0; i < G::leaves; ++i) {
+  static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
+    for (int i = 0; i < G::leaves; ++i)
       p.at[i].set(b.leaf[i], b.leaf_row[i] * r * Index{sizeof(T)}, b.leaf_step[i], sizeof(T));
-    }
-    load_row_leaves(x, p, std::make_integer_sequence<int, G::leaves>{});
-    compute(x, expr::Nodes<G, expr::Visit::row_ops, 0>{});
+    load_row_leaves(x, p, Leaves{});
+    compute(x.v, expr::Nodes<G, expr::Visit::row_ops, 0>{});
   }
   template <int... I>
-  static TENON_INLINE void load_row_leaves(Lanes& x, const Pointers& p,
+  static TENON_INLINE void load_row_leaves(Row& x, const Pointers& p,
                                            std::integer_sequence<int, I...>) {
     ((plan.row[I] ? void(x.v[I] = V(*reinterpret_cast<const T*>(p.at[I].p))) : void()), ...);
   }
   template <int... I>
-  static TENON_INLINE void load_scalars(Lanes& x, const double* s,
-                                        std::integer_sequence<int, I...>) {
+  static TENON_INLINE void load_scalars(Row& x, const double* s, std::integer_sequence<int, I...>) {
     ((x.v[G::leaves + I] = V(static_cast<T>(s[I]))), ...);
   }
   static TENON_INLINE M inside(Index left) {
@@ -196,57 +224,67 @@ struct RowKernel {
 
   /// Pass P along a row: states of the reductions of depth P + 1.
   template <int P>
-  static TENON_INLINE void reduce_pass(Lanes& x, Pointers& p, Index n) {
+  static TENON_INLINE void reduce_pass(Row& x, Pointers& p, Index n) {
     using expr::Nodes, expr::Visit;
     op::State<V> s[plan.reductions + 1];
     start(s, Nodes<G, Visit::reductions, P>{});
+    Near near;
+    near.read(p);
     for (Index j = 0; j < n; j += N) {
-      if (j + N > n) p.rest(j, n - j);
-      load(x, p, j, Nodes<G, Visit::forward_leaves, P>{});
-      compute(x, Nodes<G, Visit::forward_ops, P>{});
-      step(x, s, V(static_cast<T>(j)) + V::iota(), inside(n - j), Nodes<G, Visit::reductions, P>{});
+      near.full(p, j, n);
+      V v[G::nodes];
+      take_row(v, x, All{});
+      load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+      compute(v, Nodes<G, Visit::forward_ops, P>{});
+      step(v, s, V(static_cast<T>(j)) + V::iota(), inside(n - j), Nodes<G, Visit::reductions, P>{});
     }
     p.rewind();
     finish(x, s, Nodes<G, Visit::reductions, P>{});
-    compute(x, Nodes<G, Visit::row_ops, P + 1>{});
+    compute(x.v, Nodes<G, Visit::row_ops, P + 1>{});
     if constexpr (P + 1 < depth) reduce_pass<P + 1>(x, p, n);
   }
 
   TENON_KERNEL static void forward(const Block& b) {
     using expr::Nodes, expr::Visit;
-    Lanes x;
+    Row x;
     Pointers p;
-    x.length = V(static_cast<T>(b.n));
+    const Index n = b.n;
+    x.length = V(static_cast<T>(n));
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
       if constexpr (depth > 0) {
-        reduce_pass<0>(x, p, b.n);
+        reduce_pass<0>(x, p, n);
         if (b.kept) keep(x, static_cast<T*>(b.kept) + r * 2 * plan.reductions);
       }
       T* out = static_cast<T*>(b.out) + r * b.out_row;
       if constexpr (plan.row[root]) {
         *out = x.v[root][0];
       } else {
-        for (Index j = 0; j < b.n; j += N) {
-          bool full = j + N <= b.n;
-          if (!full) p.rest(j, b.n - j);
-          load(x, p, j, Nodes<G, Visit::forward_leaves, depth>{});
-          compute(x, Nodes<G, Visit::forward_ops, depth>{});
-          if (full) x.v[root].store(out + j);
-          else x.v[root].store_partial(out + j, static_cast<int>(b.n - j));
+        Near near;
+        near.read(p);
+        for (Index j = 0; j < n; j += N) {
+          const bool full = near.full(p, j, n);
+          V v[G::nodes];
+          take_row(v, x, All{});
+          load(v, near, j, Nodes<G, Visit::forward_leaves, depth>{});
+          compute(v, Nodes<G, Visit::forward_ops, depth>{});
+          const V y = v[root];  // the array itself must not have an address
+          if (full) y.store(out + j);
+          else store_rest(y, out + j, static_cast<int>(n - j));
         }
       }
     }
   }
-  static TENON_INLINE void keep(const Lanes& x, T* kept) {
+  static TENON_INLINE void store_rest(V y, T* to, int count) { y.store_partial(to, count); }
+  static TENON_INLINE void keep(const Row& x, T* kept) {
     for (int i = 0; i < G::nodes; ++i)
       if (plan.reduction[i]) {
         kept[2 * plan.reduction[i] - 2] = x.v[i][0];
         kept[2 * plan.reduction[i] - 1] = x.kept[plan.reduction[i] - 1][0];
       }
   }
-  static TENON_INLINE void recall(Lanes& x, const T* kept) {
+  static TENON_INLINE void recall(Row& x, const T* kept) {
     for (int i = 0; i < G::nodes; ++i)
       if (plan.reduction[i]) {
         x.v[i] = V(kept[2 * plan.reduction[i] - 2]);
@@ -254,109 +292,151 @@ struct RowKernel {
       }
   }
 
-  // Backward. d[i] is dL/d(node i): of one register along the row, or, for a node that is constant
-  // along the row, what has been summed so far (lane by lane within a pass, then joined).
+  // Backward. d[i] is dL/d(node i) of one step along the row; of nodes that are constant along the
+  // row, `whole` holds what is known so far, and a pass adds up its own part lane by lane.
   template <int P, int... I>
-  static TENON_INLINE void seed(const Lanes& x, [[maybe_unused]] V* d, [[maybe_unused]] V index,
+  static TENON_INLINE void seed(const Row& x, [[maybe_unused]] const V* v,
+                                [[maybe_unused]] const V* whole, [[maybe_unused]] V* d,
+                                [[maybe_unused]] V* sum, [[maybe_unused]] V index,
                                 [[maybe_unused]] M inside, std::integer_sequence<int, I...>) {
-    (seed_one<typename G::template Op<I>>(x, d, I, plan.edge[P][I][0], index, inside), ...);
+    (seed_one<typename G::template Op<I>>(x, v, whole, d, sum, I, plan.edge[P][I][0], index,
+                                          inside),
+     ...);
   }
   template <class R>
-  static TENON_INLINE void seed_one(const Lanes& x, V* d, int i, expr::Edge e, V index, M inside) {
-    int a = plan.operand[i][0];
-    V extra = R::arity > 1 ? x.v[plan.operand[i][1]] : V(0);
-    V g = R::backward(x.v[a], extra, x.v[i], x.kept[plan.reduction[i] - 1], d[i], x.length, index);
-    detail::flow(d, e, a, g, inside);
+  static TENON_INLINE void seed_one(const Row& x, const V* v, const V* whole, V* d, V* sum, int i,
+                                    expr::Edge e, V index, M inside) {
+    const int a = plan.operand[i][0];
+    V extra = R::arity > 1 ? v[plan.operand[i][1]] : V(0);
+    V g = R::backward(v[a], extra, v[i], x.kept[plan.reduction[i] - 1], whole[i], x.length, index);
+    detail::flow(d, sum, e, a, g, inside);
   }
   template <int P, int... I>
-  static TENON_INLINE void reverse(const Lanes& x, [[maybe_unused]] V* d, [[maybe_unused]] M inside,
+  static TENON_INLINE void reverse([[maybe_unused]] const V* v, [[maybe_unused]] V* d,
+                                   [[maybe_unused]] V* sum, [[maybe_unused]] M inside,
                                    std::integer_sequence<int, I...>) {
-    (detail::adjoint<typename G::template Op<I>>(x.v, d, I, plan.operand[I], plan.edge[P][I],
+    (detail::adjoint<typename G::template Op<I>>(v, d, sum, I, plan.operand[I], plan.edge[P][I],
                                                  inside),
      ...);
   }
   template <int... I>
-  static TENON_INLINE void reverse_row(const Lanes& x, [[maybe_unused]] V* d,
+  static TENON_INLINE void reverse_row(const Row& x, [[maybe_unused]] V* whole,
                                        std::integer_sequence<int, I...>) {
-    (reverse_row_one<I>(x, d), ...);
+    (reverse_row_one<I>(x, whole), ...);
   }
   template <int I>
-  static TENON_INLINE void reverse_row_one(const Lanes& x, V* d) {
+  static TENON_INLINE void reverse_row_one(const Row& x, V* whole) {
     if constexpr (plan.grad[I]) {
       constexpr auto edge = [](int s) {
         return s < plan.arity[I] && plan.grad[plan.operand[I][s]] ? expr::add_edge : expr::no_edge;
       };
       static constexpr expr::Edge e[3] = {edge(0), edge(1), edge(2)};
-      detail::adjoint<typename G::template Op<I>>(x.v, d, I, plan.operand[I], e, M{});
+      detail::adjoint<typename G::template Op<I>>(x.v, whole, whole, I, plan.operand[I], e, M{});
     }
   }
+
+  /// Where the gradients of one row go. Those of leaves that are constant along it are summed up.
+  enum Kind : int { summed, written, added };
+  struct Targets {
+    T* p[G::leaves > 0 ? G::leaves : 1];
+    Kind kind[G::leaves > 0 ? G::leaves : 1];
+    V sum[G::leaves > 0 ? G::leaves : 1];
+    bool plain = true;  // every gradient is written over what is there
+    template <int... I>
+    TENON_INLINE void read(const Block& b, Index r, std::integer_sequence<int, I...>) {
+      (read_one(b, r, I, p[I], kind[I], sum[I]), ...);
+      plain = ((kind[I] == written || plan.row[I]) && ...);
+    }
+    static TENON_INLINE void read_one(const Block& b, Index r, int i, T*& p, Kind& kind, V& sum) {
+      const std::uint8_t mode = b.gradient_mode[i];
+      const bool sums = mode == abi::gradient_none || !b.gradient_step[i];
+      kind = sums ? summed : mode == abi::gradient_add ? added : written;
+      p = mode == abi::gradient_none ? nullptr
+                                     : static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i];
+      sum = V(0);
+    }
+  };
   template <int P, int... I>
-  static TENON_INLINE void leave(const V* d, V* sum, const Block& b, Index r, Index j, bool full,
-                                 M inside, std::integer_sequence<int, I...>) {
-    (leave_one(d[I], sum[I], b, I, r, j, full, inside,
-               plan.first_pass[I] == P ? b.gradient_mode[I] : std::uint8_t{abi::gradient_add}),
+  static TENON_INLINE void leave(const V* d, Targets& t, Index j, Index left,
+                                 std::integer_sequence<int, I...>) {
+    constexpr bool first = ((plan.first_pass[I] == P) && ...);
+    if (first && t.plain && left >= N) [[likely]]
+      (d[I].store(t.p[I] + j), ...);
+    else (leave_one<plan.first_pass[I] == P>(d[I], t.sum[I], t.p[I], t.kind[I], j, left), ...);
+  }
+  template <bool First>
+  static TENON_INLINE void leave_one(V g, V& sum, T* to, Kind kind, Index j, Index left) {
+    if (kind == summed) {
+      sum = sum + (left < N ? select(inside(left), g, V(0)) : g);
+    } else if (left >= N) [[likely]] {
+      if (!First || kind == added) g = g + V::load(to + j);
+      g.store(to + j);
+    } else {
+      const int count = static_cast<int>(left);
+      if (!First || kind == added) g = g + V::load_partial(to + j, count);
+      store_rest(g, to + j, count);
+    }
+  }
+  template <int... I>
+  static TENON_INLINE void leave_row(const V* whole, const Targets& t, const Block& b,
+                                     std::integer_sequence<int, I...>) {
+    (leave_row_one(plan.row[I] ? whole[I] : detail::sum_lanes(t.sum[I]), t.p[I],
+                   plan.row[I] || t.kind[I] == summed, b.gradient_mode[I]),
      ...);
   }
-  static TENON_INLINE void leave_one(V g, V& sum, const Block& b, int i, Index r, Index j,
-                                     bool full, M inside, std::uint8_t mode) {
-    if (b.gradient_mode[i] == abi::gradient_none) return;
-    if (!b.gradient_step[i]) {
-      sum = sum + select(inside, g, V(0));
-      return;
-    }
-    T* p = static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i] + j;
-    if (full) {
-      if (mode == abi::gradient_add) g = g + V::load(p);
-      g.store(p);
-    } else {
-      int left = static_cast<int>(b.n - j);
-      if (mode == abi::gradient_add) g = g + V::load_partial(p, left);
-      g.store_partial(p, left);
-    }
+  static TENON_INLINE void leave_row_one(V g, T* to, bool mine, std::uint8_t mode) {
+    if (!mine || mode == abi::gradient_none) return;
+    *to = mode == abi::gradient_add ? *to + g[0] : g[0];
   }
-  static TENON_INLINE void leave_row(T g, const Block& b, int i, Index r) {
-    if (b.gradient_mode[i] == abi::gradient_none) return;
-    T* p = static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i];
-    *p = b.gradient_mode[i] == abi::gradient_add ? *p + g : g;
+
+  template <int... I>
+  static TENON_INLINE void clear([[maybe_unused]] V* d, std::integer_sequence<int, I...>) {
+    ((d[I] = V(0)), ...);
+  }
+  template <int... I>
+  static TENON_INLINE void add_sums([[maybe_unused]] V* whole, [[maybe_unused]] const V* sum,
+                                    std::integer_sequence<int, I...>) {
+    ((whole[I] = whole[I] + detail::sum_lanes(sum[I])), ...);
   }
 
   template <int P>
-  static TENON_INLINE void backward_pass(Lanes& x, Pointers& p, V* d, V* sum, const Block& b,
-                                         Index r) {
+  static TENON_INLINE void backward_pass(Row& x, Pointers& p, V* whole, Targets& t, Index n) {
     using expr::Nodes, expr::Visit;
-    reverse_row(x, d, Nodes<G, Visit::row_ops_down, P + 1>{});
-    using Leaves = Nodes<G, Visit::backward_leaves, P>;
+    reverse_row(x, whole, Nodes<G, Visit::row_ops_down, P + 1>{});
+    using Reached = Nodes<G, Visit::backward_leaves, P>;
+    using Sums = Nodes<G, Visit::row_targets, P>;
     constexpr bool from_root = P == depth && !plan.row[root];
-    if constexpr (Leaves::size() > 0 || Nodes<G, Visit::backward_ops, P>::size() > 0) {
-      V before[G::nodes];
-      for (int i = 0; i < G::nodes; ++i)
-        if (plan.row[i] && plan.depth[i] <= P) before[i] = d[i], d[i] = V(0);
-      for (Index j = 0; j < b.n; j += N) {
-        bool full = j + N <= b.n;
-        if (!full) p.rest(j, b.n - j);
-        M in = inside(b.n - j);
-        load(x, p, j, Nodes<G, Visit::forward_leaves, P>{});
-        compute(x, Nodes<G, Visit::forward_ops, P>{});
-        if constexpr (FromResult)
-          x.v[root] = V::load(reinterpret_cast<const T*>(p.address(result_pointer, j)));
-        if constexpr (from_root)
-          d[root] = V::load(reinterpret_cast<const T*>(p.address(dy_pointer, j)));
-        seed<P>(x, d, V(static_cast<T>(j)) + V::iota(), in, Nodes<G, Visit::reductions, P>{});
-        reverse<P>(x, d, in, Nodes<G, Visit::backward_ops, P>{});
-        leave<P>(d, sum, b, r, j, full, in, Leaves{});
+    if constexpr (Reached::size() > 0 || Nodes<G, Visit::backward_ops, P>::size() > 0) {
+      V sum[G::nodes];
+      clear(sum, Sums{});
+      Near near;
+      near.read(p);
+      for (Index j = 0; j < n; j += N) {
+        near.full(p, j, n);
+        const M in = inside(n - j);
+        V v[G::nodes], d[G::nodes];
+        take_row(v, x, All{});
+        load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+        compute(v, Nodes<G, Visit::forward_ops, P>{});
+        if constexpr (FromResult) v[root] = near.load(result_pointer, j);
+        if constexpr (from_root) d[root] = near.load(dy_pointer, j);
+        seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + V::iota(), in,
+                Nodes<G, Visit::reductions, P>{});
+        reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});
+        leave<P>(d, t, j, n - j, Reached{});
       }
       p.rewind();
-      for (int i = 0; i < G::nodes; ++i)
-        if (plan.row[i] && plan.depth[i] <= P) d[i] = before[i] + detail::sum_lanes(d[i]);
+      add_sums(whole, sum, Sums{});
     }
-    if constexpr (P > 0) backward_pass<P - 1>(x, p, d, sum, b, r);
+    if constexpr (P > 0) backward_pass<P - 1>(x, p, whole, t, n);
   }
 
   TENON_KERNEL static void backward(const Block& b) {
     using expr::Nodes, expr::Visit;
-    Lanes x;
+    Row x;
     Pointers p;
-    x.length = V(static_cast<T>(b.n));
+    const Index n = b.n;
+    x.length = V(static_cast<T>(n));
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
@@ -367,22 +447,19 @@ struct RowKernel {
         recall(x, static_cast<const T*>(b.kept) + r * 2 * plan.reductions);
         compute_rows<1>(x);
       }
-      V d[G::nodes], sum[G::leaves > 0 ? G::leaves : 1];
-      for (int i = 0; i < G::nodes; ++i) d[i] = V(0);
-      for (int i = 0; i < G::leaves; ++i) sum[i] = V(0);
-      if constexpr (plan.row[root]) d[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));
-      backward_pass<depth>(x, p, d, sum, b, r);
-      reverse_row(x, d, Nodes<G, Visit::row_ops_down, 0>{});
-      for (int i = 0; i < G::leaves; ++i) {
-        if (plan.row[i]) leave_row(d[i][0], b, i, r);
-        else if (b.gradient_mode[i] && !b.gradient_step[i])
-          leave_row(detail::sum_lanes(sum[i])[0], b, i, r);
-      }
+      V whole[G::nodes];
+      clear(whole, All{});
+      Targets t;
+      t.read(b, r, Leaves{});
+      if constexpr (plan.row[root]) whole[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));
+      backward_pass<depth>(x, p, whole, t, n);
+      reverse_row(x, whole, Nodes<G, Visit::row_ops_down, 0>{});
+      leave_row(whole, t, b, Leaves{});
     }
   }
   template <int D>
-  static TENON_INLINE void compute_rows(Lanes& x) {
-    compute(x, expr::Nodes<G, expr::Visit::row_ops, D>{});
+  static TENON_INLINE void compute_rows(Row& x) {
+    compute(x.v, expr::Nodes<G, expr::Visit::row_ops, D>{});
     if constexpr (D < depth) compute_rows<D + 1>(x);
   }
 };
