@@ -149,7 +149,8 @@ int main(int argc, char** argv) {
   app.add_option("--batch", o.batch, "images a step (64)");
   app.add_option("--lr", o.lr, "learning rate (0.05)");
   app.add_option("--dropout", o.dropout, "dropout probability behind each hidden layer (0)");
-  app.add_option("--seed", o.seed, "seed of weights, order and dropout (1)");
+  app.add_option("--seed", o.seed, "seed of weights, order and dropout (1)")
+      ->check(CLI::NonNegativeNumber);  // -1 would become 2^64 - 1
   app.add_option("--threads", o.threads, "threads of one operation (all cores)");
   app.add_option("--data", o.data, "folder with the four idx files, plain or .gz");
   app.add_option("--checkpoint", o.checkpoint,
