@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A product with its epilogue: one kernel, right for every extent, the same bits on any machine's caches and threads.
+// A product with its epilogue: one kernel, right for every extent, the same bits on any machine's
+// caches and threads.
 #include <tenon/kernel/epilogue.hpp>
 
 #include <tenon/expr/contract.hpp>

@@ -51,7 +51,8 @@ struct NetOf {
     return last(drop(norm(h)));
   }
 };
-// A model that holds a vector copies it, once a gradient; other models need no memory but that of tensors.
+// A model that holds a vector copies it, once a gradient; other models need no memory but that of
+// tensors.
 using Net = NetOf<std::vector<nn::Linear<16, 16>>>;
 using Fixed = NetOf<std::array<nn::Linear<16, 16>, 2>>;
 struct Sample {

@@ -7,8 +7,9 @@
 
 namespace tenon::inline TENON_ISA::nn {
 
-// -log(softmax(x)[l]) = log(sum(exp(z))) - z[l] with z = x - max(x): z is small where it matters, so
-// nothing cancels however large the logits are. The maximum is a shift; no gradient flows through it.
+// -log(softmax(x)[l]) = log(sum(exp(z))) - z[l] with z = x - max(x): z is small where it matters,
+// so nothing cancels however large the logits are. The maximum is a shift; no gradient flows
+// through it.
 
 /// Mean over all rows of -log(softmax(logits)[label]).
 /// logits: [..., C]   label: [...] integer   y: [], nats
