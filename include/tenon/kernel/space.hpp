@@ -4,6 +4,8 @@
 #pragma once
 #include <tenon/kernel/statement.hpp>
 
+#include <algorithm>
+
 namespace tenon::inline TENON_ISA::kernel {
 
 /// One operand seen from the merged axes. Strides count elements.
@@ -126,6 +128,11 @@ inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense
                           count);
     m += count * dense_bytes;
   };
+  const Index run = std::max<Index>(s.run_rows(), 1);
+  if (cols == 1 && s.inner_rank <= 1 && row % run + rows <= run) {  // a column within one run
+    move(o.base + (s.row_offset(o, row) + col * o.inner[0]) * bytes, s.row_distance(o), rows);
+    return;
+  }
   for (Index r = row; r < row + rows; ++r) {
     char* base = o.base + s.row_offset(o, r) * bytes;
     if (s.inner_rank <= 1) {

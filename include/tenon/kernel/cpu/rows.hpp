@@ -23,13 +23,11 @@ struct alignas(64) Cursor {
   const char* row = nullptr;
   Index mask = 0;  // 0: constant, -1: one element a lane
 
-  void set(const void* base, Index bytes_on, Index step, int size) {
-    p = row = static_cast<const char*>(base) + bytes_on;
-    mask = step ? -1 : 0;
-    if (step) return;
-    for (int k = 0; k < TENON_REGISTER_BYTES; k += size)
-      std::memcpy(copies + k, row, size == 4 ? 4 : 8);
-    p = row = copies;
+  /// At the bytes `on` from base. One whose elements are copied still has to fill `copies`.
+  TENON_INLINE void set(const void* base, Index on, bool copied) {
+    row = static_cast<const char*>(base) + on;
+    mask = copied ? 0 : -1;
+    p = row = copied ? copies : row;
   }
 };
 inline __attribute__((noinline)) void load_rest(Cursor* c, int count, Index position,
@@ -91,10 +89,21 @@ TENON_INLINE void adjoint(const V* v, V* d, V* sum, int i, const std::uint8_t* o
 /// The lanes of v moved down by K, those that fall out coming in on top.
 template <int K, class T, int N>
 TENON_INLINE scalar::Pack<T, N> rotate(scalar::Pack<T, N> v) {
-  T twice[2 * N];
-  v.store(twice);
-  v.store(twice + N);
-  return scalar::Pack<T, N>::load(twice + K);
+  using V = scalar::Pack<T, N>;
+#if TENON_REGISTER_BYTES == 64
+  if constexpr (sizeof(V) == 64) {  // in a register; elsewhere through memory
+    const __m512i x = (__m512i)v.v;
+    // Masked by nothing: g++ 12 warns about the undefined operand of the plain form.
+    return V((typename V::Vector)_mm512_maskz_alignr_epi32(
+        0xffff, x, x, K * static_cast<int>(sizeof(T)) / 4));
+  } else
+#endif
+  {
+    T twice[2 * N];
+    v.store(twice);
+    v.store(twice + N);
+    return V::load(twice + K);
+  }
 }
 /// The join of all lanes, in every lane, always in the same order.
 template <class R, int K, class T, int N>
@@ -203,9 +212,16 @@ struct RowKernel {
     x.v[i] = R::finish(all, x.length);
     x.kept[plan.reduction[i] - 1] = all.b;
   }
+  static TENON_INLINE void place(detail::Cursor& c, const T* at, Index step) {
+    c.set(at, 0, step == 0);
+    if (step == 0) V(*at).store(reinterpret_cast<T*>(c.copies));
+  }
   static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
-    for (int i = 0; i < G::leaves; ++i)
-      p.at[i].set(b.leaf[i], b.leaf_row[i] * r * Index{sizeof(T)}, b.leaf_step[i], sizeof(T));
+    for (int i = 0; i < G::leaves; ++i) {
+      const T* at = static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r;
+      if (plan.row[i]) p.at[i].p = reinterpret_cast<const char*>(at);
+      else place(p.at[i], at, b.leaf_step[i]);
+    }
     load_row_leaves(x, p, Leaves{});
     compute(x.v, expr::Nodes<G, expr::Visit::row_ops, 0>{});
   }
@@ -440,9 +456,9 @@ struct RowKernel {
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
-      p.at[dy_pointer].set(b.dy, b.dy_row * r * Index{sizeof(T)}, b.dy_step, sizeof(T));
+      place(p.at[dy_pointer], static_cast<const T*>(b.dy) + b.dy_row * r, b.dy_step);
       if constexpr (FromResult)
-        p.at[result_pointer].set(b.y, b.y_row * r * Index{sizeof(T)}, 1, sizeof(T));
+        place(p.at[result_pointer], static_cast<const T*>(b.y) + b.y_row * r, 1);
       if constexpr (depth > 0) {
         recall(x, static_cast<const T*>(b.kept) + r * 2 * plan.reductions);
         compute_rows<1>(x);
