@@ -120,7 +120,15 @@ struct Pack {
   }
 
   /// 0, 1, 2, ..., N - 1.
-  static TENON_INLINE Pack iota() { return iota(std::make_integer_sequence<int, N>{}); }
+  static TENON_INLINE Pack iota() {
+    Pack x = iota(std::make_integer_sequence<int, N>{});
+#if defined(__SSE2__) && defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+    // g++ 12 writes this constant to memory in pieces of 8 bytes, in every turn of a loop, and the
+    // load that follows waits for them. What an asm statement may have changed stays in a register.
+    if constexpr (sizeof(Vector) == TENON_REGISTER_BYTES) __asm__("" : "+x"(x.v));
+#endif
+    return x;
+  }
 
   TENON_INLINE T operator[](int lane) const { return reinterpret_cast<const T*>(&v)[lane]; }
   TENON_INLINE void set(int lane, T x) { reinterpret_cast<T*>(&v)[lane] = x; }

@@ -94,8 +94,8 @@ TENON_INLINE scalar::Pack<T, N> rotate(scalar::Pack<T, N> v) {
   if constexpr (sizeof(V) == 64) {  // in a register; elsewhere through memory
     const __m512i x = (__m512i)v.v;
     // Masked by nothing: g++ 12 warns about the undefined operand of the plain form.
-    return V((typename V::Vector)_mm512_maskz_alignr_epi32(
-        0xffff, x, x, K * static_cast<int>(sizeof(T)) / 4));
+    return V((typename V::Vector)_mm512_maskz_alignr_epi32(0xffff, x, x,
+                                                           K * static_cast<int>(sizeof(T)) / 4));
   } else
 #endif
   {
@@ -139,7 +139,7 @@ struct RowKernel {
   struct Row {
     V v[G::nodes];  // of nodes that are constant along the row
     V kept[plan.reductions + 1];
-    V length;
+    V length, numbers;  // numbers: 0, 1, ..., N - 1
   };
   using All = std::make_integer_sequence<int, G::nodes>;
   using Leaves = std::make_integer_sequence<int, G::leaves>;
@@ -234,8 +234,8 @@ struct RowKernel {
   static TENON_INLINE void load_scalars(Row& x, const double* s, std::integer_sequence<int, I...>) {
     ((x.v[G::leaves + I] = V(static_cast<T>(s[I]))), ...);
   }
-  static TENON_INLINE M inside(Index left) {
-    return V::iota() < V(static_cast<T>(left < N ? left : N));
+  static TENON_INLINE M inside(V numbers, Index left) {
+    return numbers < V(static_cast<T>(left < N ? left : N));
   }
 
   /// Pass P along a row: states of the reductions of depth P + 1.
@@ -252,7 +252,8 @@ struct RowKernel {
       take_row(v, x, All{});
       load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
       compute(v, Nodes<G, Visit::forward_ops, P>{});
-      step(v, s, V(static_cast<T>(j)) + V::iota(), inside(n - j), Nodes<G, Visit::reductions, P>{});
+      step(v, s, V(static_cast<T>(j)) + x.numbers, inside(x.numbers, n - j),
+           Nodes<G, Visit::reductions, P>{});
     }
     p.rewind();
     finish(x, s, Nodes<G, Visit::reductions, P>{});
@@ -266,6 +267,7 @@ struct RowKernel {
     Pointers p;
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
+    x.numbers = V::iota();
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
@@ -373,17 +375,20 @@ struct RowKernel {
     }
   };
   template <int P, int... I>
-  static TENON_INLINE void leave(const V* d, Targets& t, Index j, Index left,
+  static TENON_INLINE void leave(const V* d, Targets& t, V numbers, Index j, Index left,
                                  std::integer_sequence<int, I...>) {
     constexpr bool first = ((plan.first_pass[I] == P) && ...);
     if (first && t.plain && left >= N) [[likely]]
       (d[I].store(t.p[I] + j), ...);
-    else (leave_one<plan.first_pass[I] == P>(d[I], t.sum[I], t.p[I], t.kind[I], j, left), ...);
+    else
+      (leave_one<plan.first_pass[I] == P>(d[I], t.sum[I], t.p[I], t.kind[I], numbers, j, left),
+       ...);
   }
   template <bool First>
-  static TENON_INLINE void leave_one(V g, V& sum, T* to, Kind kind, Index j, Index left) {
+  static TENON_INLINE void leave_one(V g, V& sum, T* to, Kind kind, V numbers, Index j,
+                                     Index left) {
     if (kind == summed) {
-      sum = sum + (left < N ? select(inside(left), g, V(0)) : g);
+      sum = sum + (left < N ? select(inside(numbers, left), g, V(0)) : g);
     } else if (left >= N) [[likely]] {
       if (!First || kind == added) g = g + V::load(to + j);
       g.store(to + j);
@@ -429,17 +434,17 @@ struct RowKernel {
       near.read(p);
       for (Index j = 0; j < n; j += N) {
         near.full(p, j, n);
-        const M in = inside(n - j);
+        const M in = inside(x.numbers, n - j);
         V v[G::nodes], d[G::nodes];
         take_row(v, x, All{});
         load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
         compute(v, Nodes<G, Visit::forward_ops, P>{});
         if constexpr (FromResult) v[root] = near.load(result_pointer, j);
         if constexpr (from_root) d[root] = near.load(dy_pointer, j);
-        seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + V::iota(), in,
+        seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
                 Nodes<G, Visit::reductions, P>{});
         reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});
-        leave<P>(d, t, j, n - j, Reached{});
+        leave<P>(d, t, x.numbers, j, n - j, Reached{});
       }
       p.rewind();
       add_sums(whole, sum, Sums{});
@@ -453,6 +458,7 @@ struct RowKernel {
     Pointers p;
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
+    x.numbers = V::iota();
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
