@@ -25,7 +25,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # prepare COMPILER FLAG...: in $dir; sets compile (a command line) and kind.
 prepare() {
   compile=("$@" -fsyntax-only -fdiagnostics-color=never -Wall -Wextra -Wno-unused)
-  if "$1" --version | grep -q clang; then
+  if "$1" --version | grep clang >/dev/null; then
     kind=clang
     compile+=(-ferror-limit=1 -fno-caret-diagnostics)
     "$@" -Wall -Wextra -x c++-header "$here/pch.hpp" -o pch.hpp.pch

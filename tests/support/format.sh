@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tool=
 for name in clang-format-14 clang-format; do
-  if command -v $name >/dev/null && $name --version | grep -q 'version 14\.'; then tool=$name; break; fi
+  if command -v $name >/dev/null && $name --version | grep 'version 14\.' >/dev/null; then tool=$name; break; fi
 done
 [ -n "$tool" ] || { echo "skipped: clang-format 14 is not installed"; exit 77; }
 mapfile -t files < <(find include tests benchmarks examples -name '*.hpp' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' | LC_ALL=C sort)
