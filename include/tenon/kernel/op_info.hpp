@@ -80,9 +80,6 @@ struct OpOf {
 /// Constants of a group, found at compile time.
 template <class G>
 struct GroupFacts {
-  std::uint32_t row_leaves = 0, reads = 0;
-  bool checks_index = false, product_needed = false;
-
   // Which values backward needs: what the operations name, and what those are computed from. With
   // the result at hand (`from_result`) its own value costs nothing.
   static constexpr std::uint32_t needed(bool from_result) {
