@@ -84,7 +84,13 @@ inline double second_error(const Function& f, const Tensors& x) {
   }
   return worst;
 }
-inline AnyTensor squared(const AnyTensor& x) { return (Any<double>(x) * Any<double>(x)).tensor; }
+/// a b of f64, recorded where a tape records.
+inline AnyTensor multiply(const AnyTensor& a, const AnyTensor& b) {
+  const AnyTensor in[] = {a, b};
+  return kernel::evaluate(*op_info<op::Multiply, double>.single, in, 2, nullptr, GroupCall{},
+                          Dtype::f64, Context::current());
+}
+inline AnyTensor squared(const AnyTensor& x) { return multiply(x, x); }
 /// Whether two tensors have the same extents and elements.
 inline bool same(const AnyTensor& a, const AnyTensor& b) {
   if (!(a.extents() == b.extents()) || a.dtype() != b.dtype()) return false;

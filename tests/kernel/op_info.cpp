@@ -19,6 +19,13 @@ struct Compiled {
   void (*gradient)(const double* x, double dy, double* g);
 };
 
+// The group that is one operation.
+template <class Op>
+using Alone = std::conditional_t<
+    Op::arity == 1, expr::Group<1, 0, 0, expr::word(op::number<Op>, 0)>,
+    std::conditional_t<Op::arity == 2, expr::Group<2, 0, 0, expr::word(op::number<Op>, 0, 1)>,
+                       expr::Group<3, 0, 0, expr::word(op::number<Op>, 0, 1, 2)>>>;
+
 template <class Op>
 void gradient_of_one(const double* x, double dy, double* g) {
   if constexpr (Op::arity == 1) {
@@ -34,10 +41,8 @@ void gradient_of_one(const double* x, double dy, double* g) {
 template <class Op>
 void append(std::vector<Compiled>& list) {
   if constexpr (Op::differentiable)
-    list.push_back(
-        {Op::name, Op::arity, Op::range,
-         &tenon::detail::InfoOf<typename tenon::detail::SingleGroup<Op>::type, double>::info,
-         op::backward_reads<Op>, gradient_of_one<Op>});
+    list.push_back({Op::name, Op::arity, Op::range, &tenon::detail::InfoOf<Alone<Op>, double>::info,
+                    op::backward_reads<Op>, gradient_of_one<Op>});
 }
 const std::vector<Compiled>& compiled() {
   static const std::vector<Compiled> list = [] {

@@ -4,7 +4,21 @@
 #pragma once
 #include <tenon/core/config.hpp>
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
+
 namespace tenon::inline TENON_ISA {
+
+/// Whether the program has never started a second thread, as the C library knows; false where it
+/// does not say.
+inline bool single_threaded() {
+#if __has_include(<sys/single_threaded.h>)
+  return __libc_single_threaded != 0;
+#else
+  return false;
+#endif
+}
 
 enum class Order : int {
   relaxed = __ATOMIC_RELAXED,
@@ -44,6 +58,14 @@ class Atomic {
   }
   T fetch_sub(T d, Order order = Order::seq_cst) {
     return __atomic_fetch_sub(&x_, d, static_cast<int>(order));
+  }
+  /// fetch_add for counts of owners and bytes. While there is one thread a plain addition does: a
+  /// locked one takes five nanoseconds, and a statement has dozens.
+  T count(T d, Order order) {
+    if (!single_threaded()) return fetch_add(d, order);
+    const T before = x_;
+    x_ = static_cast<T>(before + d);
+    return before;
   }
   bool compare_exchange_weak(T& expected, T desired, Order order = Order::seq_cst) {
     const Order failed = order == Order::acq_rel   ? Order::acquire

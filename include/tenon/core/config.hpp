@@ -45,10 +45,13 @@
 #define TENON_COLD __attribute__((noinline, cold))
 /// Kernels: everything is inlined. g++ 12 crashes in its straight-line vectoriser on gradients of
 /// sin and cos, which are packed already.
+/// A scalar loop: not worth the time that a compiler takes to turn it into vector code.
 #if defined(__GNUC__) && !defined(__clang__)
 #define TENON_KERNEL __attribute__((flatten, optimize("no-tree-slp-vectorize")))
+#define TENON_SCALAR_LOOP __attribute__((optimize("no-tree-vectorize")))
 #else
 #define TENON_KERNEL __attribute__((flatten))
+#define TENON_SCALAR_LOOP
 #endif
 /// One object for the whole process, also across shared libraries.
 #define TENON_SHARED __attribute__((visibility("default")))

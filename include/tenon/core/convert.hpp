@@ -64,7 +64,7 @@ inline constexpr int convert_block = 256;
 using ConvertBlock = void (*)(const void* source, void* target);
 
 template <class From, class Via, class To>
-void convert_block_of(const void* source, void* target) {
+TENON_INLINE void convert_one_block(const void* source, void* target) {
   // Any byte may stand for a bool.
   using Stored = std::conditional_t<std::is_same_v<From, bool>, std::uint8_t, From>;
   const char* __restrict s = static_cast<const char*>(source);
@@ -79,6 +79,15 @@ void convert_block_of(const void* source, void* target) {
     To y = convert_one<To>(via);
     std::memcpy(t + static_cast<std::size_t>(i) * sizeof(To), &y, sizeof(To));
   }
+}
+// Vector code for every pair would cost every file 0.1 s of compilation.
+template <class From, class Via, class To>
+TENON_SCALAR_LOOP void convert_block_of(const void* source, void* target) {
+  convert_one_block<From, Via, To>(source, target);
+}
+template <class From, class To>
+void convert_fast(const void* source, void* target) {
+  convert_one_block<From, float, To>(source, target);
 }
 
 constexpr bool convert_via_double(Dtype from) { return is_floating(from); }
@@ -112,12 +121,12 @@ ConvertBlock convert_out(Dtype to) {
 
 /// The pairs that training and reading of images use.
 inline ConvertBlock convert_direct(Dtype from, Dtype to) {
-  if (from == Dtype::f32 && to == Dtype::bf16) return convert_block_of<float, float, bf16>;
-  if (from == Dtype::f32 && to == Dtype::f16) return convert_block_of<float, float, f16>;
+  if (from == Dtype::f32 && to == Dtype::bf16) return convert_fast<float, bf16>;
+  if (from == Dtype::f32 && to == Dtype::f16) return convert_fast<float, f16>;
   if (to != Dtype::f32) return nullptr;
-  if (from == Dtype::bf16) return convert_block_of<bf16, float, float>;
-  if (from == Dtype::f16) return convert_block_of<f16, float, float>;
-  return from == Dtype::u8 ? convert_block_of<std::uint8_t, float, float> : nullptr;
+  if (from == Dtype::bf16) return convert_fast<bf16, float>;
+  if (from == Dtype::f16) return convert_fast<f16, float>;
+  return from == Dtype::u8 ? convert_fast<std::uint8_t, float> : nullptr;
 }
 
 template <int Bytes>

@@ -3,6 +3,7 @@
 #pragma once
 #include <tenon/core/config.hpp>
 
+#include <cstddef>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -31,6 +32,8 @@ class TENON_SHARED Error : public std::runtime_error {
     unsupported = 12    ///< a combination the library does not offer
   };
 
+  /// text: what() as a whole.
+  Error(Code code, const char* text) : std::runtime_error(text), code_(code) {}
   Error(Code code, const std::string& text) : std::runtime_error("tenon::" + text), code_(code) {}
   Code code() const noexcept { return code_; }
 
@@ -38,52 +41,79 @@ class TENON_SHARED Error : public std::runtime_error {
   Code code_;
 };
 
-/// One piece of a message: text, a number, or anything for which append_text(std::string&, const
-/// T&) exists.
-/// Messages are put together out of line, so that a check costs its caller little code.
-class Piece {
+/// Where a message is put together: a buffer of fixed size; what does not fit is left out.
+/// (std::string costs every file that can fail 0.1 s of compilation.)
+class ErrorText {
  public:
-  Piece(const char* text) : text_(text) {}
-  Piece(std::string_view text) : text_(text) {}
-  Piece(const std::string& text) : text_(text) {}
-  template <class I>
-    requires std::is_integral_v<I> Piece(I number)
-        : number_(static_cast<long long>(number)), kind_(whole) {}
-    Piece(double number) : real_(number), kind_(real) {}
-    template <class T>
-      requires std::is_class_v<T> Piece(const T& object)
-          : object_(&object),
-            append_(
-                [](std::string& to, const void* o) { append_text(to, *static_cast<const T*>(o)); }),
-            kind_(other) {}
+  TENON_COLD void add(const char* text, std::size_t length) {
+    for (std::size_t i = 0; i < length && size_ + 1 < sizeof text_; ++i) text_[size_++] = text[i];
+  }
+  TENON_COLD void add(long long number) {
+    char digits[24];
+    int at = sizeof digits;
+    unsigned long long rest = static_cast<unsigned long long>(number);
+    if (number < 0) rest = 0 - rest;
+    do digits[--at] = static_cast<char>('0' + rest % 10);
+    while (rest /= 10);
+    if (number < 0) digits[--at] = '-';
+    add(digits + at, sizeof digits - static_cast<std::size_t>(at));
+  }
+  TENON_COLD void add(double number) {
+    char digits[40];
+    const int n = __builtin_snprintf(digits, sizeof digits, "%g", number);
+    add(digits, static_cast<std::size_t>(n));
+  }
+  const char* text() const { return text_; }
 
-      TENON_COLD void append_to(std::string& to) const {
-        if (kind_ == words) to.append(text_);
-        else if (kind_ == whole) to.append(std::to_string(number_));
-        else if (kind_ == real) to.append(std::to_string(real_));
-        else append_(to, object_);
-      }
-
-     private:
-      enum Kind { words, whole, real, other };
-      std::string_view text_;
-      long long number_ = 0;
-      double real_ = 0;
-      const void* object_ = nullptr;
-      void (*append_)(std::string&, const void*) = nullptr;
-      Kind kind_ = words;
+ private:
+  char text_[2048] = {};
+  std::size_t size_ = 0;
 };
 
-/// The pieces one after the other.
-TENON_COLD inline std::string text_of(std::initializer_list<Piece> pieces) {
-  std::string text;
-  for (const Piece& p : pieces) p.append_to(text);
-  return text;
-}
+/// One piece of a message: text, a number, or anything for which append_text(ErrorText&, const T&)
+/// exists.
+/// Messages are put together out of line, so that a check costs its caller little code.
+class Piece {
+  template <class T>
+  static void append(ErrorText& to, const void* object) {
+    append_text(to, *static_cast<const T*>(object));
+  }
+
+ public:
+  Piece(const char* text) : Piece(std::string_view(text)) {}
+  Piece(std::string_view text) : object_(text.data()), length_(text.size()) {}
+  Piece(const std::string& text) : Piece(std::string_view(text)) {}
+  template <class I, std::enable_if_t<std::is_integral_v<I>, int> = 0>
+  Piece(I number) : number_(static_cast<long long>(number)), kind_(whole) {}
+  Piece(double number) : real_(number), kind_(real) {}
+  template <class T, std::enable_if_t<std::is_class_v<T>, int> = 0>
+  Piece(const T& object) : object_(&object), append_(append<T>), kind_(other) {}
+
+  TENON_COLD void append_to(ErrorText& to) const {
+    if (kind_ == words) to.add(static_cast<const char*>(object_), length_);
+    else if (kind_ == whole) to.add(number_);
+    else if (kind_ == real) to.add(real_);
+    else append_(to, object_);
+  }
+
+ private:
+  enum Kind { words, whole, real, other };
+  const void* object_ = nullptr;
+  union {
+    std::size_t length_ = 0;
+    long long number_;
+    double real_;
+    void (*append_)(ErrorText&, const void*);
+  };
+  Kind kind_ = words;
+};
 
 /// Throws; out of line. The text begins with the function's name.
 [[noreturn]] TENON_COLD inline void fail(Error::Code code, std::initializer_list<Piece> pieces) {
-  throw Error(code, text_of(pieces));
+  ErrorText m;
+  m.add("tenon::", 7);
+  for (const Piece& p : pieces) p.append_to(m);
+  throw Error(code, m.text());
 }
 [[noreturn]] TENON_COLD inline void fail(Error::Code code, const std::string& text) {
   throw Error(code, text);

@@ -147,7 +147,7 @@ auto matmul(A&& a, B&& b) {
   detail::ExpressionHead& h = e.head();
   h.context = Context::current();
   if constexpr (!SA::is_static || !SB::is_static)
-    h.extents = detail::product_extents(a.extents(), SA::known, b.extents(), SB::known);
+    h.set_extents(detail::product_extents(a.extents(), SA::known, b.extents(), SB::known).extent);
   h.leaf()[1] = detail::product_operand(std::forward<A>(a), ta);
   h.leaf()[2] = detail::product_operand(std::forward<B>(b), tb);
   h.leaf()[1].record("matmul"), h.leaf()[2].record("matmul");

@@ -42,20 +42,34 @@ struct ExpressionType {
   Extents known;  ///< dyn where run time decides
 };
 
-/// An expression as run-time code sees it; its leaves and then its scalars lie behind it.
+/// An expression as run-time code sees it. Behind it lie its leaves, its scalars and, where the
+/// type does not know them all, its extents.
 struct ExpressionHead {
   const ExpressionType* type;
   Context context;
   Record* value = nullptr;
   unsigned flags = 0;  ///< bits 0, 1: the product's operands are transposed
-  Extents extents;
+  bool moved = false;  ///< nothing is left to release
 
   AnyTensor* leaf() { return reinterpret_cast<AnyTensor*>(this + 1); }
+  Record** handle() { return reinterpret_cast<Record**>(this + 1); }  ///< leaves, to be moved
   double* scalar() { return reinterpret_cast<double*>(leaf() + type->handles); }
+  Index* dynamic() { return reinterpret_cast<Index*>(scalar() + type->scalars); }
+  const Index* extent() { return type->is_static ? type->known.extent : dynamic(); }
+  Extents extents() {
+    Extents e;
+    e.rank = type->known.rank;
+    for (int i = 0; i < e.rank; ++i) e.extent[i] = extent()[i];
+    return e;
+  }
+  void set_extents(const Index* e) {
+    if (type->is_static) return;
+    for (int i = 0; i < type->known.rank; ++i) dynamic()[i] = e[i];
+  }
 };
 
 inline __attribute__((noinline)) void release_leaves(ExpressionHead& e) noexcept {
-  for (int i = 0; i < e.type->handles; ++i) e.leaf()[i] = AnyTensor{};
+  for (int i = 0; i < e.type->handles; ++i) e.leaf()[i].reset();
 }
 inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noexcept {
   if (e.value) e.value->drop();
@@ -64,12 +78,14 @@ inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noex
 inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
                                                       ExpressionHead& from) noexcept {
   const ExpressionType& t = *from.type;
+  const int words = t.handles + t.scalars + (t.is_static ? 0 : t.known.rank);
   std::memcpy(static_cast<void*>(&to), static_cast<void*>(&from),
-              sizeof(ExpressionHead) + static_cast<std::size_t>(t.handles) * sizeof(AnyTensor) +
-                  static_cast<std::size_t>(t.scalars) * sizeof(double));
-  std::memset(static_cast<void*>(from.leaf()), 0,
-              static_cast<std::size_t>(t.handles) * sizeof(AnyTensor));
-  from.value = nullptr;
+              sizeof(ExpressionHead) + static_cast<std::size_t>(words) * sizeof(double));
+  from.value = nullptr, from.moved = true;
+}
+
+[[noreturn]] TENON_COLD inline void fail_moved() {
+  fail(Error::uninitialised, {"expression: it was moved from and holds nothing"});
 }
 
 template <class Tr, class T, class S>
@@ -141,16 +157,15 @@ class Expression {
   static constexpr int rank = S::rank;
 
   /// Empty: to be filled by a join.
-  Expression() {
-    head_.type = &detail::TypeOf<Tr, T, S>::value;
-    if constexpr (S::is_static) head_.extents = detail::known_extents<S>();
-  }
+  Expression() : head_{&detail::TypeOf<Tr, T, S>::value, Context{}} {}
   Expression(Expression&& other) noexcept { detail::move_expression(head_, other.head_); }
   Expression(const Expression& other) : Expression() {
-    head_.context = other.head_.context, head_.extents = other.head_.extents;
+    head_.context = other.head_.context, head_.set_extents(other.head_.extent());
     set_value(other.value());
   }
-  ~Expression() { detail::release_expression(head_); }
+  ~Expression() {
+    if (!head_.moved) detail::release_expression(head_);
+  }
   template <class X>
   Expression& operator=(X&&) {
     static_assert(sizeof(X) == 0,
@@ -162,6 +177,7 @@ class Expression {
   /// The value, computed on first use under the context of construction.
   const AnyTensor& value() const {
     if (!head_.value) {
+      if (head_.moved) detail::fail_moved();
       AnyTensor v = detail::materialise(*this);
       held().swap(v);
       detail::release_leaves(head_);
@@ -171,18 +187,17 @@ class Expression {
   /// The value, leaving nothing behind.
   AnyTensor take() && {
     if (head_.value) return std::move(held());
+    if (head_.moved) detail::fail_moved();
     return detail::materialise(*this);
   }
   bool evaluated() const { return head_.value != nullptr; }
 
   S shape() const {
     if constexpr (S::is_static) return S{};
-    else return S(head_.extents);
+    else return S::of(head_.dynamic());
   }
-  Extents extents() const { return head_.extents; }
-  Index extent(int axis) const {
-    return head_.extents.extent[normalize_axis("extent", axis, rank)];
-  }
+  Extents extents() const { return head_.extents(); }
+  Index extent(int axis) const { return head_.extent()[normalize_axis("extent", axis, rank)]; }
   Context context() const { return head_.context; }
   T item() const { return Tensor<T, S>(value()).item(); }
 
@@ -193,11 +208,12 @@ class Expression {
  private:
   AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
 
-  mutable detail::ExpressionHead head_{nullptr, Context{}, nullptr, 0, {}};
-  mutable Record* leaf_[Tr::handles + Tr::scalars > 0 ? Tr::handles + Tr::scalars : 1] =
-      {};  // and scalars
+  static constexpr int words = Tr::handles + Tr::scalars + (S::is_static ? 0 : rank);
+  mutable detail::ExpressionHead head_;
+  mutable Record* leaf_[words > 0 ? words : 1] = {};  // and scalars, and extents
 };
-static_assert(sizeof(double) == sizeof(Record*), "tenon: scalars share the array of handles");
+static_assert(sizeof(double) == sizeof(Record*) && sizeof(Index) == sizeof(Record*),
+              "tenon: scalars and extents share the array of handles");
 
 /// x^T of the last two axes, held back so that a product can take it as it is; anywhere else it
 /// becomes a view.
@@ -234,11 +250,18 @@ using shape_of = typename std::remove_cvref_t<X>::shape_type;
 
 namespace detail {
 
+/// A tensor as an expression; it belongs to every context.
 template <class T, class S>
-Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, S shape) {
+Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, const Index* extents) {
   Expression<expr::LeafTree<compute_t<T>>, T, S> e;
-  e.head().context = Context::current();
-  if constexpr (!S::is_static) e.head().extents = shape.extents();
+  if constexpr (!S::is_static) e.head().set_extents(extents);
+  e.head().leaf()[0].swap(t);
+  return e;
+}
+template <class T, class S>
+Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t) {
+  Expression<expr::LeafTree<compute_t<T>>, T, S> e;
+  if constexpr (!S::is_static) e.head().set_extents(t.record("operand").extents);
   e.head().leaf()[0].swap(t);
   return e;
 }
@@ -251,26 +274,20 @@ decltype(auto) part(X&& x) {
   using T = typename P::element;
   using S = typename P::shape_type;
   if constexpr (is_tensor<P>) {
-    if constexpr (S::is_static) {
-      return leaf_expression<T>(std::forward<X>(x).any(), S{});
-    } else {
-      S shape = x.shape();
-      return leaf_expression<T>(std::forward<X>(x).any(), shape);
-    }
+    return leaf_expression<T, S>(std::forward<X>(x).any());
   } else if constexpr (is_expression<P>) {
-    if constexpr (std::is_lvalue_reference_v<X>) return leaf_expression<T>(x.value(), x.shape());
+    if constexpr (std::is_lvalue_reference_v<X>) return leaf_expression<T, S>(x.value());
     else return static_cast<P&&>(x);
   } else {
     Tensor<T, S> t(std::forward<X>(x));
-    return leaf_expression<T>(t.any(), t.shape());
+    return leaf_expression<T, S>(t.any());
   }
 }
 
 /// The value of a part, as a leaf.
 template <class E>
 auto as_leaf(E&& e) {
-  auto shape = e.shape();
-  return leaf_expression<typename E::element>(std::move(e).take(), shape);
+  return leaf_expression<typename E::element, typename E::shape_type>(std::move(e).take());
 }
 
 }  // namespace detail

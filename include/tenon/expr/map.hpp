@@ -18,7 +18,6 @@ template <class T, class X>
 decltype(auto) part_of(X&& x) {
   if constexpr (Number<X>) {
     Expression<ScalarTree<T>, T, Shape<>> e;
-    e.head().context = Context::current();
     *e.head().scalar() = static_cast<double>(x);
     return e;
   } else {
@@ -53,44 +52,67 @@ AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, 
 /// The extents of an element-wise result; what is `dyn` is checked now.
 inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int count,
                          const char* name) {
-  bool dynamic = !r.type->is_static;
-  for (int i = 0; i < count; ++i) dynamic = dynamic || !part[i]->type->is_static;
-  if (!dynamic) return;
-  Extents all = part[0]->extents, known = part[0]->type->known;
+  Extents all = part[0]->extents(), known = part[0]->type->known;
   for (int i = 1; i < count; ++i) {
     const ExpressionType& t = *part[i]->type;
-    all = broadcast_checked(name, all, known.extent, part[i]->extents, t.known.extent);
+    all = broadcast_checked(name, all, known.extent, part[i]->extents(), t.known.extent);
     known = broadcast(known, t.known).extents;
   }
-  r.extents = all;
+  r.set_extents(all.extent);
+}
+/// How the extents of a result come about: they are all static, all parts that have axes are of the
+/// result's type, or the parts broadcast.
+enum class Alike { known, equal, no };
+/// Equal extents, if they are: else join_extents finds the words.
+inline bool equal_extents(ExpressionHead& r, ExpressionHead* const* part, int count) {
+  const int rank = r.type->known.rank;
+  const Index* first = nullptr;
+  for (int i = 0; i < count; ++i) {
+    if (part[i]->type->known.rank == 0) continue;
+    const Index* e = part[i]->dynamic();
+    if (!first) {
+      first = e;
+      for (int k = 0; k < rank; ++k) r.dynamic()[k] = e[k];
+    } else {
+      for (int k = 0; k < rank; ++k)
+        if (e[k] != first[k]) return false;
+    }
+  }
+  return true;
 }
 /// Whether a part cannot join a statement built now: it holds its value already, or belongs to
 /// another context, built while paused or under another recorder. Leaves and numbers belong to any.
-inline bool late(const ExpressionHead& p) {
-  return p.value || (!p.type->is_value && !(p.context == Context::current()));
+inline bool late(const ExpressionHead& p, Context now = Context::current()) {
+  return p.value || p.moved || (!p.type->is_value && !(p.context == now));
 }
 /// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
 inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
-  AnyTensor* to = r.leaf() + (r.type->facts.product ? 1 : 0);
+  Record** to = r.handle() + (r.type->facts.product ? 1 : 0);
   double* scalar = r.scalar();
   for (int i = 0; i < count; ++i) {
     ExpressionHead& p = *part[i];
-    const int own = p.type->facts.product ? 1 : 0, leaves = p.type->leaves;
-    for (int k = own; k < leaves; ++k) (to++)->swap(p.leaf()[k]);
-    if (own) {
-      for (int k = 0; k < 2; ++k) r.leaf()[r.type->leaves + k].swap(p.leaf()[leaves + k]);
-      r.flags = p.flags;
+    const ExpressionType& t = *p.type;
+    Record** from = p.handle();
+    int k = 0;
+    if (t.facts.product) [[unlikely]] {
+      r.handle()[r.type->leaves] = from[t.leaves],
+      r.handle()[r.type->leaves + 1] = from[t.leaves + 1];
+      r.flags = p.flags, k = 1;
     }
-    for (int k = 0; k < p.type->scalars; ++k) *scalar++ = p.scalar()[k];
+    for (; k < t.leaves; ++k) *to++ = from[k];
+    for (k = 0; k < t.scalars; ++k) *scalar++ = p.scalar()[k];
+    p.moved = true;
   }
 }
 /// Fills r, the expression of an operation on parts; those that cannot fuse are computed at once.
 inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part,
-                                           int count, const OpInfo& op, const char* name) {
-  join_extents(r, part, count, name);
+                                           int count, Alike alike, const OpInfo& op,
+                                           const char* name) {
+  if (alike == Alike::no || (alike == Alike::equal && !equal_extents(r, part, count)))
+    join_extents(r, part, count, name);
   r.context = Context::current();
   bool fits = true;
-  for (int i = 0; i < count; ++i) fits = fits && !late(*part[i]);
+  for (int i = 0; i < count; ++i) fits = fits && !late(*part[i], r.context);
   if (fits) [[likely]]
     return absorb(r, part, count);
   AnyTensor value = operate_now(op, part, count, r.type->element);
@@ -175,10 +197,19 @@ decltype(auto) prepared(P& p) {
   if constexpr (Evaluate) return as_leaf(std::move(p));
   else return static_cast<P&>(p);
 }
+template <class S, class... Ps>
+constexpr Alike alike() {
+  if constexpr (S::is_static && (Ps::is_static && ...)) return Alike::known;
+  else if constexpr (((std::is_same_v<Ps, S> || std::is_same_v<Ps, Shape<>>)&&...))
+    return Alike::equal;
+  else return Alike::no;
+}
 template <class Op, class C, class R, class... Ps>
 void join_parts(R& r, Ps&&... p) {
   ExpressionHead* const part[] = {&p.head()...};
-  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}),
+  constexpr Alike how =
+      alike<typename R::shape_type, typename std::remove_cvref_t<Ps>::shape_type...>();
+  join(r.head(), part, static_cast<int>(sizeof...(Ps)), how, *op_pointer(expr::OpTag<Op, C>{}),
        Op::name);
 }
 template <class Op, class M, class R, int... I, class... Ps>

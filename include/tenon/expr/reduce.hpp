@@ -29,7 +29,7 @@ template <class Tr, class T, class S, class P>
 Expression<Tr, T, S> rebuilt(P& p, const Extents& e) {
   Expression<Tr, T, S> r;
   ExpressionHead* const part[] = {&p.head()};
-  r.head().context = Context::current(), r.head().extents = e;
+  r.head().context = Context::current(), r.head().set_extents(e.extent);
   absorb(r.head(), part, 1);
   return r;
 }
@@ -78,7 +78,7 @@ auto reduce_part(P&& p) {
     if (!late(p.head())) [[likely]]
       return rebuilt<typename M::tree, T, S>(p, e);
     Expression<typename M::tree, T, S> r;
-    r.head().context = Context::current(), r.head().extents = e;
+    r.head().context = Context::current(), r.head().set_extents(e.extent);
     const ExpressionType& type = *r.head().type;
     r.set_value(reduce_now(type, std::move(p).take(), *type.op[type.words - 1], type.peak, FromEnd,
                            Keep, dtype_of<T>));

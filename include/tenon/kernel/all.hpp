@@ -9,6 +9,7 @@
 #include <tenon/kernel/cpu/gemv.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
+#include <tenon/kernel/cpu/single.hpp>
 #include <tenon/kernel/dense.hpp>
 #include <tenon/kernel/door.hpp>
 #include <tenon/kernel/epilogue.hpp>

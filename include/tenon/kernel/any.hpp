@@ -6,139 +6,137 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// A tensor computing in T, or a number.
+namespace detail {
+
+/// The call that values of the kind Any are numbers of, on this thread.
+inline OpCall*& open_call() {
+  thread_local constinit OpCall* call = nullptr;
+  return call;
+}
+inline int keep_value(AnyTensor t) {
+  OpCall& c = *open_call();
+  if (c.count == OpCall::room)
+    fail(Error::unsupported, {"backward: more than 91 intermediate values"});
+  c.value[c.count].swap(t);
+  return c.count++;
+}
+TENON_COLD inline int any_number(Dtype dtype, double x) {
+  AnyTensor t = AnyTensor::empty(dtype, Extents{});
+  convert(Dtype::f64, &x, 1, dtype, t.raw_writable(), 1, 1);
+  return keep_value(std::move(t));
+}
+TENON_COLD inline int any_apply(const OpInfo& op, int a, int b, int c) {
+  ++kernel::counters().single;
+  const int number[3] = {a, b, c};
+  AnyTensor in[3];
+  for (int s = 0; s < op.arity; ++s) in[s] = open_call()->value[number[s]];
+  return keep_value(kernel::evaluate(*op.single, in, op.arity, nullptr, GroupCall{},
+                                     op.single->compute, Context::current()));
+}
+
+}  // namespace detail
+
+/// A tensor computing in T, or a number: one of the values of the OpCall that is open. Trivial, so
+/// that the backward of an operation on it is a list of calls.
 template <class T>
 struct Any {
   using Scalar = T;
-  AnyTensor tensor;
+  int number = 0;
 
   Any() = default;
-  explicit Any(AnyTensor t) : tensor(std::move(t)) {}
   template <class S>
     requires std::is_arithmetic_v<S>
-  explicit Any(S x) : tensor(constant(static_cast<double>(x), Extents{})) {}
-
-  /// A tensor all of whose elements are x.
-  static AnyTensor constant(double x, const Extents& e) {
-    AnyTensor t = AnyTensor::empty(dtype_of<T>, e);
-    T* p = static_cast<T*>(t.raw_writable());
-    for (Index i = 0, n = t.size(); i < n; ++i) p[i] = static_cast<T>(x);
-    return t;
+  explicit Any(S x) : number(detail::any_number(dtype_of<T>, static_cast<double>(x))) {}
+  static Any at(int number) {
+    Any a;
+    a.number = number;
+    return a;
   }
-
   template <class Op>
-  TENON_COLD static Any apply(std::initializer_list<AnyTensor> operands) {
-    ++kernel::counters().single;
-    return Any(kernel::evaluate(*op_info<Op, T>.single, operands.begin(),
-                                static_cast<int>(operands.size()), nullptr, GroupCall{},
-                                dtype_of<T>, Context::current()));
+  static Any apply(Any a, Any b = {}, Any c = {}) {
+    return at(detail::any_apply(op_info<Op, T>, a.number, b.number, c.number));
   }
 
-  friend Any operator+(const Any& a, const Any& b) { return apply<op::Add>({a.tensor, b.tensor}); }
-  friend Any operator-(const Any& a, const Any& b) {
-    return apply<op::Subtract>({a.tensor, b.tensor});
-  }
-  friend Any operator*(const Any& a, const Any& b) {
-    return apply<op::Multiply>({a.tensor, b.tensor});
-  }
-  friend Any operator/(const Any& a, const Any& b) {
-    return apply<op::Divide>({a.tensor, b.tensor});
-  }
-  friend Any operator-(const Any& a) { return apply<op::Negative>({a.tensor}); }
-  friend Any operator==(const Any& a, const Any& b) {
-    return apply<op::Equal>({a.tensor, b.tensor});
-  }
-  friend Any operator!=(const Any& a, const Any& b) {
-    return apply<op::NotEqual>({a.tensor, b.tensor});
-  }
-  friend Any operator<(const Any& a, const Any& b) { return apply<op::Less>({a.tensor, b.tensor}); }
-  friend Any operator<=(const Any& a, const Any& b) {
-    return apply<op::LessEqual>({a.tensor, b.tensor});
-  }
-  friend Any operator>(const Any& a, const Any& b) {
-    return apply<op::Greater>({a.tensor, b.tensor});
-  }
-  friend Any operator>=(const Any& a, const Any& b) {
-    return apply<op::GreaterEqual>({a.tensor, b.tensor});
-  }
-  friend Any operator&(const Any& a, const Any& b) {
-    return apply<op::LogicalAnd>({a.tensor, b.tensor});
-  }
-  friend Any operator|(const Any& a, const Any& b) {
-    return apply<op::LogicalOr>({a.tensor, b.tensor});
-  }
-  friend Any operator^(const Any& a, const Any& b) {
-    return apply<op::LogicalXor>({a.tensor, b.tensor});
-  }
-  friend Any operator!(const Any& a) { return apply<op::LogicalNot>({a.tensor}); }
-  friend Any select(const Any& c, const Any& a, const Any& b) {
-    return apply<op::Where>({c.tensor, a.tensor, b.tensor});
-  }
-  friend Any max(const Any& a, const Any& b) { return apply<op::Maximum>({a.tensor, b.tensor}); }
-  friend Any min(const Any& a, const Any& b) { return apply<op::Minimum>({a.tensor, b.tensor}); }
-  friend Any pow(const Any& a, const Any& b) { return apply<op::Power>({a.tensor, b.tensor}); }
-  friend Any abs(const Any& a) { return apply<op::Abs>({a.tensor}); }
-  friend Any exp(const Any& a) { return apply<op::Exp>({a.tensor}); }
-  friend Any exp2(const Any& a) { return apply<op::Exp2>({a.tensor}); }
-  friend Any expm1(const Any& a) { return apply<op::Expm1>({a.tensor}); }
-  friend Any log(const Any& a) { return apply<op::Log>({a.tensor}); }
-  friend Any log2(const Any& a) { return apply<op::Log2>({a.tensor}); }
-  friend Any log10(const Any& a) { return apply<op::Log10>({a.tensor}); }
-  friend Any log1p(const Any& a) { return apply<op::Log1p>({a.tensor}); }
-  friend Any sin(const Any& a) { return apply<op::Sin>({a.tensor}); }
-  friend Any cos(const Any& a) { return apply<op::Cos>({a.tensor}); }
-  friend Any tanh(const Any& a) { return apply<op::Tanh>({a.tensor}); }
-  friend Any sqrt(const Any& a) { return apply<op::Sqrt>({a.tensor}); }
-  friend Any rsqrt(const Any& a) { return apply<op::Rsqrt>({a.tensor}); }
-  friend Any erf(const Any& a) { return apply<op::Erf>({a.tensor}); }
-  friend Any floor(const Any& a) { return apply<op::Floor>({a.tensor}); }
-  friend Any ceil(const Any& a) { return apply<op::Ceil>({a.tensor}); }
-  friend Any round(const Any& a) { return apply<op::Round>({a.tensor}); }
-  friend Any trunc(const Any& a) { return apply<op::Trunc>({a.tensor}); }
+  friend Any operator+(Any a, Any b) { return apply<op::Add>(a, b); }
+  friend Any operator-(Any a, Any b) { return apply<op::Subtract>(a, b); }
+  friend Any operator*(Any a, Any b) { return apply<op::Multiply>(a, b); }
+  friend Any operator/(Any a, Any b) { return apply<op::Divide>(a, b); }
+  friend Any operator-(Any a) { return apply<op::Negative>(a); }
+  friend Any operator==(Any a, Any b) { return apply<op::Equal>(a, b); }
+  friend Any operator!=(Any a, Any b) { return apply<op::NotEqual>(a, b); }
+  friend Any operator<(Any a, Any b) { return apply<op::Less>(a, b); }
+  friend Any operator<=(Any a, Any b) { return apply<op::LessEqual>(a, b); }
+  friend Any operator>(Any a, Any b) { return apply<op::Greater>(a, b); }
+  friend Any operator>=(Any a, Any b) { return apply<op::GreaterEqual>(a, b); }
+  friend Any operator&(Any a, Any b) { return apply<op::LogicalAnd>(a, b); }
+  friend Any operator|(Any a, Any b) { return apply<op::LogicalOr>(a, b); }
+  friend Any operator^(Any a, Any b) { return apply<op::LogicalXor>(a, b); }
+  friend Any operator!(Any a) { return apply<op::LogicalNot>(a); }
+  friend Any select(Any c, Any a, Any b) { return apply<op::Where>(c, a, b); }
+  friend Any max(Any a, Any b) { return apply<op::Maximum>(a, b); }
+  friend Any min(Any a, Any b) { return apply<op::Minimum>(a, b); }
+  friend Any pow(Any a, Any b) { return apply<op::Power>(a, b); }
+  friend Any abs(Any a) { return apply<op::Abs>(a); }
+  friend Any exp(Any a) { return apply<op::Exp>(a); }
+  friend Any exp2(Any a) { return apply<op::Exp2>(a); }
+  friend Any expm1(Any a) { return apply<op::Expm1>(a); }
+  friend Any log(Any a) { return apply<op::Log>(a); }
+  friend Any log2(Any a) { return apply<op::Log2>(a); }
+  friend Any log10(Any a) { return apply<op::Log10>(a); }
+  friend Any log1p(Any a) { return apply<op::Log1p>(a); }
+  friend Any sin(Any a) { return apply<op::Sin>(a); }
+  friend Any cos(Any a) { return apply<op::Cos>(a); }
+  friend Any tanh(Any a) { return apply<op::Tanh>(a); }
+  friend Any sqrt(Any a) { return apply<op::Sqrt>(a); }
+  friend Any rsqrt(Any a) { return apply<op::Rsqrt>(a); }
+  friend Any erf(Any a) { return apply<op::Erf>(a); }
+  friend Any floor(Any a) { return apply<op::Floor>(a); }
+  friend Any ceil(Any a) { return apply<op::Ceil>(a); }
+  friend Any round(Any a) { return apply<op::Round>(a); }
+  friend Any trunc(Any a) { return apply<op::Trunc>(a); }
 };
 
 namespace detail {
 
 /// Positions 0, 1, ... along the reduced axes, shaped to broadcast against the row's extents.
-template <class T>
-AnyTensor positions(const Extents& row, std::uint32_t axes) {
+TENON_COLD inline AnyTensor positions(Dtype dtype, const Extents& row, std::uint32_t axes) {
   Extents e;
   e.rank = row.rank;
   for (int i = 0; i < row.rank; ++i) e.extent[i] = axes >> i & 1 ? row.extent[i] : 1;
-  AnyTensor t = AnyTensor::empty(dtype_of<T>, e);
-  T* p = static_cast<T*>(t.raw_writable());
-  for (Index i = 0, n = t.size(); i < n; ++i) p[i] = static_cast<T>(i);
-  return t;
+  AnyTensor t = AnyTensor::empty(Dtype::i64, e);
+  auto* p = static_cast<std::int64_t*>(t.raw_writable());
+  for (Index i = 0, n = t.size(); i < n; ++i) p[i] = i;
+  return t.to(dtype);
 }
 
 template <class Op, class T>
-TENON_COLD void backward_any(const OpCall& c, AnyTensor* gradient) {
+TENON_COLD void backward_any(OpCall& c, int* gradient) {
   using V = Any<T>;
+  const V a = V::at(0), b = V::at(1), y = V::at(OpCall::y), dy = V::at(OpCall::dy);
   if constexpr (!std::is_floating_point_v<T>) {
     (void)c, (void)gradient;
   } else if constexpr (!requires { Op::differentiable; }) {
-    V x(c.operand[0]), y(c.y), kept;
+    V kept, index;
     Index n = 1;
     for (int i = 0; i < c.row.rank; ++i) n *= c.axes >> i & 1 ? c.row.extent[i] : 1;
-    V index;
-    if constexpr (std::is_same_v<Op, op::Pick>) index = V(positions<T>(c.row, c.axes));
+    if constexpr (std::is_same_v<Op, op::Pick>)
+      index = V::at(keep_value(positions(dtype_of<T>, c.row, c.axes)));
     if constexpr (std::is_same_v<Op, op::Max> || std::is_same_v<Op, op::Min>) {
-      AnyTensor ties = (x == y).tensor;
+      const AnyTensor ties = c.value[(a == y).number];
       GroupCall how;
       how.axes = c.axes, how.keepdims = true;
-      kept = V(kernel::evaluate(*op_info<op::Sum, T>.single, &ties, 1, nullptr, how, dtype_of<T>,
-                                Context{}));
+      kept = V::at(keep_value(kernel::evaluate(*op_info<op::Sum, T>.single, &ties, 1, nullptr, how,
+                                               dtype_of<T>, Context{})));
     }
-    gradient[0] =
-        Op::template backward<V>(x, V(c.operand[1]), y, kept, V(c.dy), V(n), index).tensor;
+    gradient[0] = Op::template backward<V>(a, b, y, kept, dy, V(n), index).number;
   } else if constexpr (Op::arity == 1) {
-    gradient[0] = Op::backward(V(c.operand[0]), V(c.y), V(c.dy)).tensor;
+    gradient[0] = Op::backward(a, y, dy).number;
   } else if constexpr (Op::arity == 2) {
-    auto g = Op::backward(V(c.operand[0]), V(c.operand[1]), V(c.y), V(c.dy));
-    gradient[0] = g.first.tensor, gradient[1] = g.second.tensor;
+    auto g = Op::backward(a, b, y, dy);
+    gradient[0] = g.first.number, gradient[1] = g.second.number;
   } else {
-    auto g = Op::backward(V(c.operand[0]), V(c.operand[1]), V(c.operand[2]), V(c.y), V(c.dy));
-    gradient[0] = g.first.tensor, gradient[1] = g.second.tensor, gradient[2] = g.third.tensor;
+    auto g = Op::backward(a, b, V::at(2), y, dy);
+    gradient[0] = g.first.number, gradient[1] = g.second.number, gradient[2] = g.third.number;
   }
 }
 

@@ -33,6 +33,18 @@ inline constexpr StatementInfo add_info = [] {
   return s;
 }();
 
+/// An operation's backward on the values of c.
+TENON_COLD inline void run_backward_of(const OpInfo& op, OpCall& c, int* gradient) {
+  struct Open {
+    OpCall* before;
+    explicit Open(OpCall* c) : before(tenon::detail::open_call()) {
+      tenon::detail::open_call() = c;
+    }
+    ~Open() { tenon::detail::open_call() = before; }
+  } open(&c);
+  op.backward(c, gradient);
+}
+
 // Values of the nodes of one group call, made when they are asked for.
 class Interpreter {
  public:
@@ -168,17 +180,10 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 
 /// a + b of equal extents and dtype, f32 or f64. Differentiable.
 inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
-  const AnyTensor x = a.to_contiguous(), y = b.to_contiguous();
-  AnyTensor sum = AnyTensor::empty(x.dtype(), x.extents());
-  auto run = [n = x.size()](auto* to, const auto* p, const auto* q) {
-    for (Index i = 0; i < n; ++i) to[i] = p[i] + q[i];
-  };
-  if (x.dtype() == Dtype::f64)
-    run(static_cast<double*>(sum.raw_writable()), static_cast<const double*>(x.raw()),
-        static_cast<const double*>(y.raw()));
-  else
-    run(static_cast<float*>(sum.raw_writable()), static_cast<const float*>(x.raw()),
-        static_cast<const float*>(y.raw()));
+  AnyTensor sum = a.clone();
+  sum.detach();
+  const AnyTensor other = b.to_contiguous();
+  detail::add_to(sum.dtype(), sum.raw_writable(), 1, other.raw(), sum.size());
   record_function(detail::add_info, context, {a, b}, Attributes{}, sum);
   return sum;
 }
@@ -244,13 +249,15 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
     const StatementNode& node = info.nodes[i - run.first()];
     if (!node.op->differentiable) continue;
     OpCall c;
-    c.dy = run.expand(d[i], run.shape(i));
+    c.value[OpCall::dy] = run.expand(d[i], run.shape(i));
     for (int s = 0; s < node.op->arity; ++s)
-      if (node.op->reads >> s & 1) c.operand[s] = run.value(node.operand[s]);
-    if (node.op->reads & scalar::Probe::y) c.y = run.value(i);
+      if (node.op->reads >> s & 1) c.value[s] = run.value(node.operand[s]);
+    if (node.op->reads & scalar::Probe::y) c.value[OpCall::y] = run.value(i);
     c.row = run.shape(node.operand[0]), c.axes = run.axes(c.row);
+    int number[3] = {0, 1, 2};
+    detail::run_backward_of(*node.op, c, number);
     AnyTensor g[3];
-    node.op->backward(c, g);
+    for (int s = 0; s < node.op->arity; ++s) g[s] = c.value[number[s]];
     for (int s = 0; s < node.op->arity; ++s) {
       const int to = node.operand[s];
       if (!g[s].defined() || (to >= info.leaves && to < run.first())) continue;

@@ -62,6 +62,7 @@ inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x,
 TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   const ExpressionType& p = *e.type;
   if (e.value) return reinterpret_cast<AnyTensor&>(e.value);
+  if (e.moved) fail_moved();
   const AnyTensor* leaf = e.leaf();
   const double* scalar = e.scalar();
   const Context context = e.context;

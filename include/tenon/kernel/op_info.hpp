@@ -4,16 +4,19 @@
 #pragma once
 #include <tenon/expr/group.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
+#include <tenon/kernel/cpu/single.hpp>
 #include <tenon/kernel/statement.hpp>
 
 namespace tenon::inline TENON_ISA {
 
-/// What an operation's backward works on. Values that it does not read may be missing.
+/// Tensors by number: those that one run of an operation's backward works on, then those it makes.
+/// Values that it does not read may be missing.
 struct OpCall {
-  AnyTensor operand[3];
-  AnyTensor y, dy;
-  Extents row;         ///< reductions: extents of the first operand
-  std::uint32_t axes;  ///< reductions: the axes reduced, counted in `row`
+  enum : int { operand = 0, y = 3, dy = 4, made = 5, room = 96 };
+  AnyTensor value[room];
+  int count = made;
+  Extents row;             ///< reductions: extents of the first operand
+  std::uint32_t axes = 0;  ///< reductions: the axes reduced, counted in `row`
 };
 
 /// One operation computing in one type.
@@ -24,8 +27,8 @@ struct OpInfo {
   std::uint32_t reads;          ///< bits of op::Probe: what backward reads
   const StatementInfo* single;  ///< the statement that is this operation alone
   /// Gradients by operations on whole tensors, each of extents that broadcast to the operand's or
-  /// result's.
-  void (*backward)(const OpCall& call, AnyTensor* gradient);
+  /// result's: their numbers in the call.
+  void (*backward)(OpCall& call, int* gradient);
 };
 
 /// The operations that the interpreter itself needs.
@@ -36,7 +39,7 @@ struct BasicOps {
 namespace detail {
 
 template <class Op, class T>
-TENON_COLD void backward_any(const OpCall& call, AnyTensor* gradient);  // kernel/any.hpp
+TENON_COLD void backward_any(OpCall& call, int* gradient);  // kernel/any.hpp
 
 template <class Op>
 constexpr std::uint32_t reads_of() {
@@ -52,25 +55,9 @@ constexpr bool boolean_of() {
   else return false;
 }
 
-// The group that is one operation. Reductions have their second operand, if any, once a row.
-template <class Op>
-struct SingleGroup;
-template <class Op>
-  requires requires { Op::differentiable; }
-struct SingleGroup<Op> {
-  using type = std::conditional_t<
-      Op::arity == 1, expr::Group<1, 0, 0, expr::word(op::number<Op>, 0)>,
-      std::conditional_t<Op::arity == 2, expr::Group<2, 0, 0, expr::word(op::number<Op>, 0, 1)>,
-                         expr::Group<3, 0, 0, expr::word(op::number<Op>, 0, 1, 2)>>>;
-};
-template <class Op>
-  requires(!requires { Op::differentiable; })
-struct SingleGroup<Op> {
-  using type =
-      std::conditional_t<Op::arity == 1,
-                         expr::Group<1, 0, 0, expr::word(expr::reduction_number<Op>, 0)>,
-                         expr::Group<2, 0, 2, expr::word(expr::reduction_number<Op>, 0, 1)>>;
-};
+/// The statement that is one operation, without a backward kernel.
+template <class Op, class T>
+struct SingleOf;
 
 template <class Op, class T>
 struct OpOf {
@@ -151,6 +138,7 @@ constexpr StatementInfo make_info() {
     s.row_leaves |= G::plan.row[i] ? 1u << i : 0u;
     s.reached |= G::plan.row[i] || G::plan.backward[i] ? 1u << i : 0u;
   }
+  if (!Product) s.passed = G::plan.passed();
   s.sums_rows =
       G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
   for (int i = 0; i < G::nodes; ++i)
@@ -190,11 +178,46 @@ const BasicOps Basics<T>::table = {&OpOf<op::Add, T>::info, &OpOf<op::Multiply, 
                                    &OpOf<op::Sum, T>::info};
 
 template <class Op, class T>
-const OpInfo OpOf<Op, T>::info = {Op::name, Op::arity, !requires {Op::differentiable;
+constexpr StatementInfo make_single(const StatementNode* node) {
+  StatementInfo s;
+  s.name = Op::name, s.compute = dtype_of<T>;
+  s.basics = &Basics<T>::table;
+  s.leaves = Op::arity, s.cheap = Op::cheap;
+  constexpr std::uint32_t all = (1u << Op::arity) - 1, r = reads_of<Op>();
+  if (Op::differentiable) s.reads = r & op::Probe::y ? all : r & all, s.reached = all;
+  s.nodes = node, s.node_count = 1;
+  s.forward = kernel::run_single<Op, T>;
+  return s;
 }
-, expr::op_traits<Op>().differentiable, boolean_of<Op>(), reads_of<Op>(),
-    &InfoOf<typename SingleGroup<Op>::type, T, NoProducts, false>::info, backward_any<Op, T>
+template <class Op, class T>
+  requires requires { Op::differentiable; }
+struct SingleOf<Op, T> {
+  static constexpr StatementNode node[2] = {{&OpOf<Op, T>::info, {0, 1, 2}}, {nullptr, {}}};
+  static constexpr StatementInfo info = make_single<Op, T>(node);
 };
+// Reductions have their second operand, if any, once a row.
+template <class Op, class T>
+  requires(!requires { Op::differentiable; })
+struct SingleOf<Op, T>
+    : InfoOf<std::conditional_t<Op::arity == 1,
+                                expr::Group<1, 0, 0, expr::word(expr::reduction_number<Op>, 0)>,
+                                expr::Group<2, 0, 2, expr::word(expr::reduction_number<Op>, 0, 1)>>,
+             T, NoProducts, false> {};
+
+template <class Op, class T>
+constexpr OpInfo make_op() {
+  constexpr bool reduction = !requires { Op::differentiable; };
+  return {Op::name,
+          Op::arity,
+          reduction,
+          expr::op_traits<Op>().differentiable,
+          boolean_of<Op>(),
+          reads_of<Op>(),
+          &SingleOf<Op, T>::info,
+          backward_any<Op, T>};
+}
+template <class Op, class T>
+const OpInfo OpOf<Op, T>::info = make_op<Op, T>();
 
 }  // namespace detail
 

@@ -105,7 +105,17 @@ enum class Transfer { gather, scatter, add };
 namespace detail {
 template <class T>
 void add_strided(T* place, Index step, const T* from, Index count) {
-  for (Index k = 0; k < count; ++k) place[k * step] += from[k];
+  if (step == 1)
+    for (Index k = 0; k < count; ++k) place[k] += from[k];
+  else
+    for (Index k = 0; k < count; ++k) place[k * step] += from[k];
+}
+/// place[k * step] += from[k], f32 or f64.
+inline __attribute__((noinline)) void add_to(Dtype dtype, void* place, Index step, const void* from,
+                                             Index count) {
+  if (dtype == Dtype::f64)
+    add_strided(static_cast<double*>(place), step, static_cast<const double*>(from), count);
+  else add_strided(static_cast<float*>(place), step, static_cast<const float*>(from), count);
 }
 }  // namespace detail
 
@@ -120,12 +130,7 @@ inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense
   auto move = [&](char* place, Index step, Index count) {
     if (way == Transfer::gather) convert(o.dtype, place, step, dense, m, 1, count);
     else if (way == Transfer::scatter) convert(dense, m, 1, o.dtype, place, step, count);
-    else if (dense == Dtype::f64)
-      detail::add_strided(reinterpret_cast<double*>(place), step, reinterpret_cast<double*>(m),
-                          count);
-    else
-      detail::add_strided(reinterpret_cast<float*>(place), step, reinterpret_cast<float*>(m),
-                          count);
+    else detail::add_to(dense, place, step, m, count);
     m += count * dense_bytes;
   };
   const Index run = std::max<Index>(s.run_rows(), 1);

@@ -81,7 +81,7 @@ TENON_SHARED inline Local& local() {
 
 inline void count(std::int64_t bytes) {
   Shared& s = shared();
-  std::int64_t live = s.live.fetch_add(bytes, Order::relaxed) + bytes;
+  std::int64_t live = s.live.count(bytes, Order::relaxed) + bytes;
   if (bytes <= 0) return;
   std::int64_t limit = s.limit.load(Order::relaxed);
   if (limit > 0 && live > limit) {
@@ -181,7 +181,7 @@ inline void deallocate(void* p, std::size_t bytes) noexcept {
   int c = size_class(bytes);
   std::size_t size = (class_bytes(c) + 63) / 64 * 64;
   Shared& s = shared();
-  s.live.fetch_sub(static_cast<std::int64_t>(size), Order::relaxed);
+  s.live.count(-static_cast<std::int64_t>(size), Order::relaxed);
   auto* f = static_cast<Free*>(p);
   if (c < small_classes) {
     Local& l = local();

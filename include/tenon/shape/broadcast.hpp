@@ -15,7 +15,14 @@ TENON_COLD inline std::string to_string(const Extents& e) {
   return text + "]";
 }
 
-TENON_COLD inline void append_text(std::string& to, const Extents& e) { to += to_string(e); }
+TENON_COLD inline void append_text(ErrorText& to, const Extents& e) {
+  to.add("[", 1);
+  for (int i = 0; i < e.rank; ++i) {
+    if (i) to.add(", ", 2);
+    to.add(static_cast<long long>(e.extent[i]));
+  }
+  to.add("]", 1);
+}
 
 /// What does not fit: the axis of the result and both extents; ok() when all do.
 struct Mismatch {

@@ -59,12 +59,15 @@ class Shape {
     requires(sizeof...(Is) == stored_count && stored_count > 0)
   constexpr explicit Shape(Is... extents) : stored_{{static_cast<Index>(extents)...}} {}
   /// From extents that are known to fit.
-  constexpr explicit Shape(const Extents& all) {
+  constexpr explicit Shape(const Extents& all) : Shape(of(all.extent)) {}
+  static constexpr Shape of(const Index* all) {
+    Shape s;
     if constexpr (!is_static) {
       int slot = 0;
       for (int i = 0; i < rank; ++i)
-        if (known[i] == dyn) stored_.extent[slot++] = all.extent[i];
+        if (known[i] == dyn) s.stored_.extent[slot++] = all[i];
     }
+    return s;
   }
 
   constexpr Index operator[](int axis) const {

@@ -18,14 +18,7 @@ class Writer;
 class AnyTensor {
  public:
   AnyTensor() = default;
-  AnyTensor(const AnyTensor& other) : r_(other.r_) {
-    if (!r_) return;
-    if (r_->writers) [[unlikely]] {
-      r_ = other.copy_record();
-      return;
-    }
-    r_->references.fetch_add(1, Order::relaxed);
-  }
+  AnyTensor(const AnyTensor& other) : r_(other.retained()) {}
   AnyTensor(AnyTensor&& other) noexcept : r_(other.r_) { other.r_ = nullptr; }
   AnyTensor& operator=(AnyTensor other) noexcept {
     Record* r = r_;
@@ -50,10 +43,8 @@ class AnyTensor {
       n *= e.extent[i];
     }
     AnyTensor t;
-    t.r_ = Record::create();
+    t.r_ = Record::create(static_cast<std::size_t>(n) * size_of(dtype));
     t.describe(dtype, e);
-    t.r_->buffer = Buffer::create(static_cast<std::size_t>(n) * size_of(dtype));
-    t.r_->data = t.r_->buffer->data;
     return t;
   }
   /// Reads foreign memory in place, contiguous; never written through. `release(context)` is called
@@ -171,6 +162,10 @@ class AnyTensor {
   }
 
   void swap(AnyTensor& other) noexcept { std::swap(r_, other.r_); }
+  void reset() noexcept {
+    if (r_) r_->drop();
+    r_ = nullptr;
+  }
   void host_access(const char* what) const {
     Ambient& a = ambient();
     if (a.host_access) [[unlikely]]
@@ -201,8 +196,16 @@ class AnyTensor {
     s->id = detail::fresh_id(), s->buffer = r.buffer, s->data = r.data;
     std::memcpy(s->extents, r.extents, sizeof r.extents);
     std::memcpy(s->strides, r.strides, sizeof r.strides);
-    if (s->buffer) s->buffer->references.fetch_add(1, Order::relaxed);
+    if (s->buffer) s->buffer->references.count(1, Order::relaxed);
     return s;
+  }
+  // Out of line like Record::drop: handles are copied everywhere.
+  __attribute__((noinline)) Record* retained() const {
+    if (!r_) return nullptr;
+    if (r_->writers) [[unlikely]]
+      return copy_record();
+    r_->references.count(1, Order::relaxed);
+    return r_;
   }
   Record* copy_record() const;
 
@@ -218,7 +221,7 @@ class Writer {
  public:
   explicit Writer(AnyTensor& t) : r_(t.r_) {
     ++r_->writers;
-    r_->references.fetch_add(1, Order::relaxed);
+    r_->references.count(1, Order::relaxed);
   }
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;

@@ -32,6 +32,12 @@ struct alignas(64) Buffer {
     b->bytes = bytes;
     return b;
   }
+  /// With `head` bytes for a record between the header and the elements.
+  static Buffer* create(std::size_t bytes, std::size_t head) {
+    Buffer* b = create(head + bytes);
+    b->data = reinterpret_cast<char*>(b + 1) + head;
+    return b;
+  }
   static Buffer* adopt(const void* data, std::size_t bytes, void (*release)(void*), void* context) {
     auto* b = new (memory::allocate(sizeof(Buffer))) Buffer;
     b->adopted = true;
@@ -42,7 +48,7 @@ struct alignas(64) Buffer {
     return b;
   }
   void drop() noexcept {
-    if (references.fetch_sub(1, Order::acq_rel) != 1) return;
+    if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
     if (release) release(context);
     memory::deallocate(this, adopted ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
   }
@@ -60,6 +66,7 @@ struct Record {
   std::uint8_t rank = 0;
   bool generated = false;  ///< no memory: uniform numbers made from `strides` read as a RandomKey
   bool valueless = false;  ///< extents only: the tape kept no value
+  bool inside = false;     ///< it lies in the block of its buffer, and goes with that
   std::uint32_t writers = 0;  ///< live scoped writers
   std::uint64_t id = 0;
   Buffer* buffer = nullptr;
@@ -67,13 +74,21 @@ struct Record {
   Index extents[max_rank];
   Index strides[max_rank] = {};  ///< elements
 
+  /// A record and its elements in one block.
+  static Record* create(std::size_t bytes) {
+    Buffer* b = Buffer::create(bytes, (sizeof(Record) + 63) / 64 * 64);
+    auto* r = new (static_cast<void*>(b + 1)) Record;
+    r->inside = true;
+    r->buffer = b, r->data = b->data;
+    return r;
+  }
   static Record* create() { return new (memory::allocate(sizeof(Record))) Record; }
   // Out of line: handles die everywhere, and code that is not repeated need not be compiled again.
   __attribute__((noinline)) void drop() noexcept {
-    if (references.load(Order::acquire) != 1 && references.fetch_sub(1, Order::acq_rel) != 1)
-      return;
-    if (buffer) buffer->drop();
-    memory::deallocate(this, sizeof(Record));
+    if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
+    Buffer* b = buffer;
+    if (!inside) memory::deallocate(this, sizeof(Record));
+    if (b) b->drop();
   }
   Index size() const {
     Index n = 1;

@@ -36,7 +36,7 @@ struct Dropout {
   }
   template <class C, class S>
   static auto detail_leaf(AnyTensor t, S shape) {
-    return tenon::detail::leaf_expression<C>(std::move(t), shape);
+    return tenon::detail::leaf_expression<C, S>(std::move(t), shape.extents().extent);
   }
 };
 
