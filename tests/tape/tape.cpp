@@ -100,3 +100,36 @@ TEST_CASE("a sink hears of every gradient once, when it is final") {
   CHECK(sink.heard == std::vector<int>{0, 1, 2});
   CHECK(distance(values(g[0]), values(2 * x * y)) <= 1e-15);
 }
+
+TEST_CASE("a gradient that is the result's own shares its elements; either may be written") {
+  const auto x = spread<double, 3>(1), y = spread<double, 3>(2), seed = spread<double, 3>(3);
+  auto gradients = [&](auto f, std::initializer_list<AnyTensor> of) {
+    Tape tape;
+    Tensor z = f();
+    std::vector<AnyTensor> g(of.size());
+    tape.gradient(z.any(), {of.begin(), of.size()}, g, seed.any());
+    return g;
+  };
+  // Through sums and the first operand of a difference alone, and only where the leaf stands once.
+  auto g = gradients([&] { return exp(x) + (y - 2 * x); }, {x.any(), y.any()});
+  CHECK(g[1].raw() == seed.any().raw());
+  CHECK(g[0].raw() != seed.any().raw());
+  const std::vector<double> before = values(seed);
+  {
+    auto w = g[1].write<double>();
+    w[0] = 77;
+  }
+  CHECK(values(seed) == before);
+  g = gradients([&] { return x - y; }, {x.any(), y.any()});
+  CHECK(g[0].raw() == seed.any().raw());
+  CHECK(values(Tensor<double, Shape<3>>(g[1])) == values(-1 * seed));
+  // The same tensor in both places: two gradients are added, and the seed stays what it was.
+  g = gradients([&] { return y + y; }, {y.any()});
+  CHECK(values(Tensor<double, Shape<3>>(g[0])) == values(2 * seed));
+  CHECK(values(seed) == before);
+  // A broadcast leaf is summed up.
+  const auto one = spread<double>(4);
+  g = gradients([&] { return y + one; }, {y.any(), one.any()});
+  CHECK(g[0].raw() == seed.any().raw());
+  CHECK(g[1].rank() == 0);
+}

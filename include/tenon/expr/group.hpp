@@ -85,6 +85,25 @@ struct Plan {
     return false;
   }
 
+  /// Leaves whose gradient is that of the result as it is: read once, and by sums and differences
+  /// alone on the way up. A bit a leaf; 0 with reductions.
+  constexpr unsigned passed() const {
+    if (reductions || row[N - 1]) return 0;
+    int uses[N] = {};
+    for (int i = leaves + scalars; i < N; ++i)
+      for (int s = 0; s < arity[i]; ++s) ++uses[operand[i][s]];
+    bool pass[N] = {};
+    pass[N - 1] = true;
+    for (int i = N - 1; i >= leaves + scalars; --i) {
+      const bool sum = op[i] == op::number<op::Add>;
+      if (!pass[i] || !(sum || op[i] == op::number<op::Subtract>)) continue;
+      for (int s = 0; s < (sum ? 2 : 1); ++s) pass[operand[i][s]] = uses[operand[i][s]] == 1;
+    }
+    unsigned mask = 0;
+    for (int i = 0; i < leaves; ++i) mask |= pass[i] ? 1u << i : 0u;
+    return mask;
+  }
+
   constexpr void need(int p, int i,
                       bool adjoint) {  // marks i and what it is computed from along the row
     bool todo[N] = {};

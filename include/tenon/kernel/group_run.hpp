@@ -363,10 +363,26 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   add_rows(info.compute, rows.raw(), count, how.scale, dtype, result.raw_writable());
 }
 
+namespace detail {
+// Gradients that are dy itself share its elements: nothing is computed, nothing is copied.
+inline void pass_through(const StatementInfo& info, BackwardCall& call) {
+  const Record& dy = *call.dy.get();
+  if (dy.dtype != info.compute || dy.generated || dy.valueless || !dy.contiguous()) return;
+  for (int i = 0; i < info.leaves; ++i) {
+    if (!((info.passed & call.wanted & ~call.accumulate) >> i & 1)) continue;
+    if (call.gradient[i].defined() || !(call.operand[i].extents() == call.dy.extents())) continue;
+    call.gradient[i] = call.dy;
+    call.wanted &= ~(1u << i);
+  }
+}
+}  // namespace detail
+
 /// Backward: gradients of the leaves that call.wanted names, each contiguous in its leaf's extents.
 inline void run_backward(const StatementInfo& info, BackwardCall& call, const GroupCall& how) {
   using namespace detail;
   ++counters().backward;
+  if (info.passed && how.total == Total::none) pass_through(info, call);
+  if (!call.wanted) return;
   if (how.total == Total::none && backward_dense(info, call)) return;
   const AnyTensor* leaf = call.operand;
   const Extents e = group_extents(info, leaf, how);
@@ -442,22 +458,14 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     g.mode[i] = abi::gradient_add;
   }
   g.run();
-  auto add = [&](char* to, const char* from, Index n) {
-    if (info.compute == Dtype::f64)
-      for (Index k = 0; k < n; ++k)
-        reinterpret_cast<double*>(to)[k] += reinterpret_cast<const double*>(from)[k];
-    else
-      for (Index k = 0; k < n; ++k)
-        reinterpret_cast<float*>(to)[k] += reinterpret_cast<const float*>(from)[k];
-  };
   for (int i = 0; i < info.leaves; ++i) {
     if (!g.mode[i] || !g.space.operand[g.gradient[i]].reduced) continue;
     const Index n = call.gradient[i].size();
     for (Index half = 1; half < g.blocks; half *= 2)  // a balanced tree over the blocks
       for (Index k = 0; k + half < g.blocks; k += 2 * half)
-        add(g.partial[k][i], g.partial[k + half][i], n);
+        add_to(info.compute, g.partial[k][i], 1, g.partial[k + half][i], n);
     char* whole = static_cast<char*>(call.gradient[i].raw_writable());
-    if (g.partial[0][i] != whole) add(whole, g.partial[0][i], n);
+    if (g.partial[0][i] != whole) add_to(info.compute, whole, 1, g.partial[0][i], n);
   }
 }
 

@@ -59,6 +59,7 @@ struct StatementInfo {
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
   std::uint32_t reached = 0;     ///< bit i: the result has a derivative by leaf i
+  std::uint32_t passed = 0;      ///< bit i: the gradient of leaf i is the result's own, if alike
   bool sums_rows = false;        ///< one sum along the row and nothing after it
   const struct BasicOps* basics = nullptr;
   const StatementNode* nodes = nullptr;

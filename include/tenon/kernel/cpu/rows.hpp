@@ -130,6 +130,7 @@ struct RowKernel {
   using M = typename V::Answer;
   static constexpr auto& plan = G::plan;
   static constexpr int depth = plan.depth_max, root = plan.root();
+  static constexpr unsigned passed = plan.passed();  // gradients that the caller may have already
   static constexpr int pointers = G::leaves + (FromResult ? 1 : 0) + 1;  // leaves, result, dy
   static constexpr int result_pointer = G::leaves, dy_pointer = pointers - 1;
   using Pointers = detail::Cursors<pointers, sizeof(T)>;
@@ -363,7 +364,7 @@ struct RowKernel {
     template <int... I>
     TENON_INLINE void read(const Block& b, Index r, std::integer_sequence<int, I...>) {
       (read_one(b, r, I, p[I], kind[I], sum[I]), ...);
-      plain = ((kind[I] == written || plan.row[I]) && ...);
+      plain = ((kind[I] == written || plan.row[I] || (passed >> I & 1 && !p[I])) && ...);
     }
     static TENON_INLINE void read_one(const Block& b, Index r, int i, T*& p, Kind& kind, V& sum) {
       const std::uint8_t mode = b.gradient_mode[i];
@@ -379,10 +380,14 @@ struct RowKernel {
                                  std::integer_sequence<int, I...>) {
     constexpr bool first = ((plan.first_pass[I] == P) && ...);
     if (first && t.plain && left >= N) [[likely]]
-      (d[I].store(t.p[I] + j), ...);
+      (leave_plain<(passed >> I & 1) != 0>(d[I], t.p[I], j), ...);
     else
       (leave_one<plan.first_pass[I] == P>(d[I], t.sum[I], t.p[I], t.kind[I], numbers, j, left),
        ...);
+  }
+  template <bool Passed>
+  static TENON_INLINE void leave_plain(V g, T* to, Index j) {
+    if (!Passed || to) g.store(to + j);
   }
   template <bool First>
   static TENON_INLINE void leave_one(V g, V& sum, T* to, Kind kind, V numbers, Index j,
