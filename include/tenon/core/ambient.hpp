@@ -7,7 +7,8 @@
 
 namespace tenon::inline TENON_ISA {
 
-class Recorder;  // kernel/recorder.hpp
+class Recorder;  // kernel/statement.hpp
+struct Tracer;   // kernel/statement.hpp
 struct Record;   // tensor/record.hpp
 
 enum class Mode : std::uint8_t { automatic, training, evaluation };
@@ -19,6 +20,7 @@ struct Ambient {
   Mode mode = Mode::automatic;   ///< automatic: training while a recorder is active
   std::uint64_t seed = 0, position = 0;
   std::uint32_t shard = 0, call = 0;
+  Tracer* tracer = nullptr;  ///< hears of every statement, whatever its context
   /// Asked before the host reads or writes elements, when set; `what` names the access.
   void (*host_access)(const Record& record, const char* what) = nullptr;
 };

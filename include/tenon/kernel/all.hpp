@@ -14,6 +14,7 @@
 #include <tenon/kernel/door.hpp>
 #include <tenon/kernel/epilogue.hpp>
 #include <tenon/kernel/evaluate.hpp>
+#include <tenon/kernel/fill.hpp>
 #include <tenon/kernel/generated.hpp>
 #include <tenon/kernel/group_run.hpp>
 #include <tenon/kernel/interpret.hpp>

@@ -21,9 +21,7 @@ inline int keep_value(AnyTensor t) {
   return c.count++;
 }
 TENON_COLD inline int any_number(Dtype dtype, double x) {
-  AnyTensor t = AnyTensor::empty(dtype, Extents{});
-  convert(Dtype::f64, &x, 1, dtype, t.raw_writable(), 1, 1);
-  return keep_value(std::move(t));
+  return keep_value(kernel::filled(dtype, Extents{}, x));
 }
 TENON_COLD inline int any_apply(const OpInfo& op, int a, int b, int c) {
   ++kernel::counters().single;
@@ -103,10 +101,7 @@ TENON_COLD inline AnyTensor positions(Dtype dtype, const Extents& row, std::uint
   Extents e;
   e.rank = row.rank;
   for (int i = 0; i < row.rank; ++i) e.extent[i] = axes >> i & 1 ? row.extent[i] : 1;
-  AnyTensor t = AnyTensor::empty(Dtype::i64, e);
-  auto* p = static_cast<std::int64_t*>(t.raw_writable());
-  for (Index i = 0, n = t.size(); i < n; ++i) p[i] = i;
-  return t.to(dtype);
+  return kernel::counted(dtype, e);
 }
 
 template <class Op, class T>

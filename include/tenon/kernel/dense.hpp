@@ -48,8 +48,9 @@ struct Dense {
 inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
                           AnyTensor& result, Dtype dtype) {
   Dense d;
-  if (dtype != info.compute || result.defined() || !d.fits(info, leaf)) return false;
-  result = AnyTensor::empty(dtype, d.shape->shape());
+  if (dtype != info.compute || !d.fits(info, leaf)) return false;
+  if (!result.defined()) result = AnyTensor::empty(dtype, d.shape->shape());
+  else if (result.dtype() != dtype || !result.contiguous() || result.size() != d.n) return false;
   abi::Block b = d.block(scalar);
   b.out = result.raw_writable();
   info.forward(b);

@@ -2,6 +2,7 @@
 // The one door: every value is made here, and the recorder of its context hears of it.
 #pragma once
 #include <tenon/core/atomic.hpp>
+#include <tenon/kernel/fill.hpp>
 #include <tenon/kernel/group_run.hpp>
 #include <tenon/kernel/op_info.hpp>
 
@@ -24,10 +25,13 @@ inline void record_function(const StatementInfo& info, Context context,
                             std::initializer_list<AnyTensor> operands, const Attributes& attributes,
                             const AnyTensor& result) {
   Recorder* r = find_recorder(context);
-  if (!r || !is_floating(result.dtype())) return;
+  Tracer* t = ambient().tracer;
+  if (r && !is_floating(result.dtype())) r = nullptr;
+  if (!r && !t) return;
   Statement s{&info,   operands.begin(), static_cast<int>(operands.size()),
               nullptr, &attributes,      &result};
-  r->record(s);
+  if (t) t->statement(*t, s);
+  if (r) r->record(s);
 }
 
 namespace kernel {
@@ -65,6 +69,33 @@ inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
 
 }  // namespace detail
 
+/// The factor of a mean over all rows, which follows from the operands' extents.
+inline void settle_scale(const StatementInfo& info, const AnyTensor* operand, GroupCall& how) {
+  if (how.total < Total::mean_rows) return;
+  const Extents e = detail::group_extents(info, operand, how);
+  Index n = e.size();
+  if (how.total == Total::mean_rows)
+    for (int i = 0; i < e.rank; ++i) n /= how.axes >> i & 1 ? std::max<Index>(e.extent[i], 1) : 1;
+  how.scale = 1.0 / static_cast<double>(n);
+}
+/// What depends on the operands in how a group is called. Checks labels.
+inline void settle_call(const StatementInfo& info, const AnyTensor* operand, GroupCall& how) {
+  settle_scale(info, operand, how);
+  if (info.checks_index) [[unlikely]]
+    detail::check_labels(info, operand, how);
+}
+/// The value of a group, by its kernel or operation by operation; nobody hears of it. result: where
+/// to, or undefined.
+inline void compute(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
+                    const GroupCall& how, Dtype dtype, bool keep, AnyTensor& result,
+                    AnyTensor& kept) {
+  if (!tenon::detail::kernels_on().load(Order::relaxed) &&
+      !(info.node_count == 1 && !info.product) && info.node_count > 0) [[unlikely]]
+    result = interpret_forward(info, operand, scalar, how, dtype);
+  else if (info.product) info.run_product(info, operand, scalar, how, dtype, keep, result, kept);
+  else run_forward(info, operand, scalar, how, result, dtype, keep && info.reductions, kept);
+}
+
 /// Evaluates a group. operand: its leaves, then the two matrices of its product, if any (leaf 0 is
 /// then empty).
 /// Errors: shape, index (labels), dtype, uninitialised.
@@ -79,41 +110,43 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
     const int rank = group_rank(info, operand, how);
     for (int k = 0; k < rank; ++k) how.axes |= (how.from_end >> k & 1u) << (rank - 1 - k);
   }
-  if (how.total >= Total::mean_rows) {
-    const Extents e = group_extents(info, operand, how);
-    Index n = e.size();
-    if (how.total == Total::mean_rows)
-      for (int i = 0; i < e.rank; ++i) n /= how.axes >> i & 1 ? std::max<Index>(e.extent[i], 1) : 1;
-    how.scale = 1.0 / static_cast<double>(n);
-  }
-  if (info.checks_index) [[unlikely]]
-    check_labels(info, operand, how);
+  settle_call(info, operand, how);
   AnyTensor result, kept;
-  if (!tenon::detail::kernels_on().load(Order::relaxed) &&
-      !(info.node_count == 1 && !info.product) && info.node_count > 0) [[unlikely]]
-    result = interpret_forward(info, operand, scalar, how, dtype);
-  else if (info.product)
-    result = info.run_product(info, operand, scalar, how, dtype, recorder != nullptr, kept);
-  else run_forward(info, operand, scalar, how, result, dtype, recorder && info.reductions, kept);
-  if (recorder) {
+  compute(info, operand, scalar, how, dtype, recorder != nullptr, result, kept);
+  Tracer* tracer = ambient().tracer;
+  if (recorder || tracer) {
     const Attributes a = how.pack();
     Statement s{&info, operand, operands, scalar, &a, &result, 1, kept};
-    recorder->record(s);
+    if (tracer) [[unlikely]]
+      tracer->statement(*tracer, s);
+    if (recorder) recorder->record(s);
   }
   return result;
+}
+
+/// Gradients by the compiled kernel of a group, or a function's own; nobody hears of it.
+inline void compute_backward(BackwardCall& call, const GroupCall& how) {
+  const StatementInfo& info = *call.info;
+  if (info.function_backward) info.function_backward(call);
+  else if (info.product) info.run_product_backward(info, call, how);
+  else run_backward(info, call, how);
 }
 
 /// Gradients of a recorded statement: by its compiled kernel, or operation by operation where an
 /// outer recorder listens (context.serial), kernels are off or there is none.
 inline void backward(BackwardCall& call, Context context) {
   const StatementInfo& info = *call.info;
-  if (info.function_backward) return info.function_backward(call);
-  const GroupCall how = GroupCall::unpack(*call.attributes);
+  const GroupCall how = info.function_backward ? GroupCall{} : GroupCall::unpack(*call.attributes);
   const bool compiled = info.backward != nullptr || (info.product && info.node_count == 0);
-  if (context.serial || !compiled || !tenon::detail::kernels_on().load(Order::relaxed))
+  if (!info.function_backward &&
+      (context.serial || !compiled || !tenon::detail::kernels_on().load(Order::relaxed)))
     return interpret_backward(call, how, context);
-  if (info.product) info.run_product_backward(info, call, how);
-  else run_backward(info, call, how);
+  Tracer* tracer = ambient().tracer;
+  if (tracer && !context.serial) [[unlikely]]
+    tracer->backward(*tracer, call, false);
+  compute_backward(call, how);
+  if (tracer && !context.serial) [[unlikely]]
+    tracer->backward(*tracer, call, true);
 }
 
 }  // namespace kernel

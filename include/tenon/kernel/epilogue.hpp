@@ -24,26 +24,37 @@ struct EpilogueRun {
   }
 };
 
-inline AnyTensor forward_product(const StatementInfo& info, const AnyTensor* operand,
-                                 const double* scalar, const GroupCall& how, Dtype dtype, bool keep,
-                                 AnyTensor& kept) {
+inline void forward_product(const StatementInfo& info, const AnyTensor* operand,
+                            const double* scalar, const GroupCall& how, Dtype dtype, bool keep,
+                            AnyTensor& result, AnyTensor& kept) {
   AnyTensor a = operand[info.leaves].to(info.compute),
             b = operand[info.leaves + 1].to(info.compute);
   const Extents ae = a.extents(), be = b.extents();
+  const Index inner_a = ae.extent[ae.rank - (how.transpose_a ? 2 : 1)],
+              inner_b = be.extent[be.rank - (how.transpose_b ? 1 : 2)];
+  if (inner_a != inner_b) [[unlikely]]
+    fail(Error::shape,
+         {"matmul: inner extents differ: ", ae, " and ", be, " (", inner_a, " vs ", inner_b, ")"});
   Extents e = ae;
   if (be.rank > ae.rank) e = be;
   for (int i = 1; i <= e.rank - 2; ++i) {
     Index left = i <= ae.rank - 2 ? ae.extent[ae.rank - 2 - i] : 1,
           right = i <= be.rank - 2 ? be.extent[be.rank - 2 - i] : 1;
+    if (left != right && left != 1 && right != 1) [[unlikely]]
+      fail_broadcast("matmul", ae, be, {e.rank - 2 - i, left, right});
     e.extent[e.rank - 2 - i] = left == 1 ? right : left;
   }
   e.extent[e.rank - 2] = ae.extent[ae.rank - (how.transpose_a ? 1 : 2)];
   e.extent[e.rank - 1] = be.extent[be.rank - (how.transpose_b ? 2 : 1)];
-  AnyTensor z = AnyTensor::empty(info.compute, e);
+  const bool alone = info.node_count == 0;
+  // The result overwrites the product where nobody needs it afterwards.
+  const bool in_place = (alone || !(keep && info.keeps_product)) && dtype == info.compute;
+  AnyTensor z = in_place && result.defined() ? result : AnyTensor::empty(info.compute, e);
   ProductCall call{&info, &a, &b, how.transpose_a, how.transpose_b, &z};
-  if (info.node_count == 0) {
+  if (alone) {
     info.product_forward(call);
-    return z.to(dtype);
+    result = z.to(dtype);
+    return;
   }
   AnyTensor leaf[max_leaves];
   leaf[0] = z;
@@ -52,9 +63,8 @@ inline AnyTensor forward_product(const StatementInfo& info, const AnyTensor* ope
   GroupRun& g = run.group;
   g.info = &info, g.scalar = scalar;
   for (int i = 0; i < info.leaves; ++i) g.leaf[i] = add_operand(g.space, e, 0, leaf[i], nullptr);
-  // The result overwrites the product where nobody needs it afterwards.
-  const bool in_place = !(keep && info.keeps_product) && dtype == info.compute;
-  AnyTensor result = in_place ? z : AnyTensor::empty(dtype, e);
+  if (in_place) result = z;
+  else if (!result.defined()) result = AnyTensor::empty(dtype, e);
   g.out = add_operand(g.space, e, 0, result, static_cast<char*>(result.raw_writable()));
   g.space.arrange(e, 1u << (e.rank - 1));
   settle_direct(g);
@@ -65,7 +75,6 @@ inline AnyTensor forward_product(const StatementInfo& info, const AnyTensor* ope
   ++counters().forward;
   info.product_forward(call);
   if (keep && info.keeps_product) kept = z;
-  return result;
 }
 
 inline void backward_product(const StatementInfo& info, BackwardCall& c, const GroupCall& how) {
@@ -77,6 +86,8 @@ inline void backward_product(const StatementInfo& info, BackwardCall& c, const G
     BackwardCall inner = c;
     AnyTensor gradient[max_leaves], none;
     for (int i = 1; i < info.leaves; ++i) gradient[i] = std::move(c.gradient[i]);
+    // dz takes the place of dy: a kernel reads an element before it writes it.
+    if (c.reuse_dy && c.dy.dtype() == info.compute && c.dy.contiguous()) gradient[0] = c.dy;
     inner.operand = leaf, inner.kept = &none, inner.gradient = gradient;
     const std::uint32_t all = (1u << info.leaves) - 1;
     const bool product_wanted = c.wanted >> info.leaves & 3;
@@ -119,9 +130,10 @@ struct Products {
   static void backward(ProductCall& c) {
     product_backward<T>(c);
   }
-  static AnyTensor run(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
-                       const GroupCall& how, Dtype dtype, bool keep, AnyTensor& kept) {
-    return detail::forward_product(info, operand, scalar, how, dtype, keep, kept);
+  static void run(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
+                  const GroupCall& how, Dtype dtype, bool keep, AnyTensor& result,
+                  AnyTensor& kept) {
+    detail::forward_product(info, operand, scalar, how, dtype, keep, result, kept);
   }
   static void run_backward(const StatementInfo& info, BackwardCall& call, const GroupCall& how) {
     detail::backward_product(info, call, how);

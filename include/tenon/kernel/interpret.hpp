@@ -12,10 +12,13 @@ TENON_COLD inline void reshape_backward(BackwardCall& call) {
   AnyTensor g = reshape(call.dy, call.operand[0].extents(), Context::current());
   call.gradient[0] = call.accumulate & 1 ? add(call.gradient[0], g, Context::current()) : g;
 }
+inline AnyTensor reshape_again(const AnyTensor* x, const Attributes&, const Extents& e) {
+  return reshape(x[0], e, Context{});
+}
 inline constexpr StatementInfo reshape_info = [] {
   StatementInfo s;
   s.name = "reshape";
-  s.function_backward = reshape_backward;
+  s.function_backward = reshape_backward, s.function_forward = reshape_again;
   return s;
 }();
 
@@ -26,10 +29,13 @@ TENON_COLD inline void add_backward(BackwardCall& call) {
         call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
   }
 }
+inline AnyTensor add_again(const AnyTensor* x, const Attributes&, const Extents&) {
+  return add(x[0], x[1], Context{});
+}
 inline constexpr StatementInfo add_info = [] {
   StatementInfo s;
   s.name = "add";
-  s.function_backward = add_backward;
+  s.function_backward = add_backward, s.function_forward = add_again;
   return s;
 }();
 
@@ -92,10 +98,11 @@ class Interpreter {
     how.axes = along, how.keepdims = true;
     return evaluate(*op.single, in, op.arity, nullptr, how, info_.compute, context_);
   }
-  AnyTensor number(double x) const {
-    AnyTensor t = AnyTensor::empty(info_.compute, Extents{});
-    convert(Dtype::f64, &x, 1, info_.compute, t.raw_writable(), 1, 1);
-    return t;
+  AnyTensor number(double x) const { return filled(info_.compute, Extents{}, x); }
+  /// What is summed over all rows, times the factor of a mean.
+  AnyTensor scaled(const AnyTensor& x) const {
+    if (how_.scale == 1) return x;
+    return multiply(x, inverse(info_.compute, static_cast<Index>(1 / how_.scale + 0.5)));
   }
   AnyTensor multiply(const AnyTensor& a, const AnyTensor& b) const {
     AnyTensor in[2] = {a, b};
@@ -108,10 +115,7 @@ class Interpreter {
   /// g spread over the extents e.
   TENON_COLD AnyTensor expand(const AnyTensor& g, const Extents& e) const {
     if (g.extents() == e) return g;
-    AnyTensor ones = AnyTensor::empty(info_.compute, e);
-    const double one = 1;
-    convert(Dtype::f64, &one, 0, info_.compute, ones.raw_writable(), 1, e.size());
-    return multiply(g, ones);
+    return multiply(g, filled(info_.compute, e, 1));
   }
   /// g summed over the axes along which extents e were broadcast.
   TENON_COLD AnyTensor sum_to(AnyTensor g, const Extents& e) const {
@@ -148,7 +152,10 @@ class Interpreter {
       return product(info_, a, b, how_, context_);
     }
     AnyTensor t = operand_[i];
-    if (t.get()->generated) t = t.to_contiguous();
+    if (t.get()->generated) {
+      t = t.to_contiguous();
+      tenon::detail::trace_same(operand_[i].id(), t);
+    }
     return reshape(t, leaf_extents(i), context_);
   }
 
@@ -215,7 +222,7 @@ TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const A
   run.shape_nodes(&product);
   AnyTensor y = run.value(run.root());
   if (how.total != Total::none) {
-    AnyTensor in = run.multiply(y, run.number(how.scale));
+    AnyTensor in = run.scaled(y);
     GroupCall all;
     all.axes = (1u << y.rank()) - 1, all.keepdims = how.keepdims;
     y = evaluate(*info.basics->sum->single, &in, 1, nullptr, all, info.compute, Context{});
@@ -240,7 +247,7 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
   AnyTensor d[256];
   const int root = run.root();
   AnyTensor dy = call.dy.to(info.compute);
-  if (how.total != Total::none) dy = run.multiply(dy, run.number(how.scale));
+  if (how.total != Total::none) dy = run.scaled(dy);
   else if (info.row_root) dy = reshape(dy, run.shape(root), context);
   if (info.node_count) d[root] = dy;
   else d[0] = dy;

@@ -42,19 +42,15 @@ AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int o
 
 namespace detail {
 
-inline AnyTensor number_tensor(Dtype dtype, double x) {
-  AnyTensor t = AnyTensor::empty(dtype, Extents{});
-  convert(Dtype::f64, &x, 1, dtype, t.raw_writable(), 1, 1);
-  return t;
-}
-inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, double scale,
+// The sum of all elements over n.
+inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, Index n,
                          Context context) {
   GroupCall how;
   how.from_end = static_cast<std::uint8_t>((1u << x.rank()) - 1);
   AnyTensor in[2] = {x, {}};
   in[0] = kernel::evaluate(*ops.sum->single, in, 1, nullptr, how, compute, context);
-  if (scale == 1) return in[0];
-  in[1] = number_tensor(compute, scale);
+  if (n == 1) return in[0];
+  in[1] = kernel::inverse(compute, n);
   return kernel::evaluate(*ops.multiply->single, in, 2, nullptr, GroupCall{}, compute, context);
 }
 
@@ -81,7 +77,7 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
       if (w == expr::leaf_word) all = broadcast(all, leaf[used].extents()).extents;
       stack[top++] = leaf[used++];
     } else if (w == expr::scalar_word) {
-      stack[top++] = number_tensor(p.compute, *scalar++);
+      stack[top++] = kernel::filled(p.compute, Extents{}, *scalar++);
     } else {
       const OpInfo& op = *p.op[i];
       GroupCall how;
@@ -100,7 +96,7 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   if (p.facts.total) {
     const Total t = static_cast<Total>(p.facts.total);
     const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? all.size() : 1;
-    y = sum_all(*p.constants.basics, p.compute, y, 1 / static_cast<double>(n), context);
+    y = sum_all(*p.constants.basics, p.compute, y, n, context);
   }
   return y.to(p.element);
 }
@@ -125,8 +121,8 @@ TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTens
 }
 TENON_COLD inline AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean,
                                       Dtype dtype) {
-  const double scale = mean ? 1 / static_cast<double>(x.size()) : 1;
-  return sum_all(*type.constants.basics, type.compute, x, scale, Context::current()).to(dtype);
+  return sum_all(*type.constants.basics, type.compute, x, mean ? x.size() : 1, Context::current())
+      .to(dtype);
 }
 
 }  // namespace detail

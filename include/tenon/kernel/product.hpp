@@ -130,8 +130,9 @@ void product_backward(ProductCall& c) {
   Index rows = a.rows;
   if (fold_rows(*c.a, *c.b, c.transpose_a, rows)) {
     MatrixView<T> d{dz, b.cols, 1}, av = view<T>(*c.a, a, 0), bv = view<T>(*c.b, b, 0);
-    if (c.da) into(*c.da, false, d, bv.transposed(), rows, b.cols, a.cols, 0, c.add_a);
+    // In this order, so that the gradient of a may lie where a does: graph/plan.hpp.
     if (c.db) into(*c.db, c.transpose_b, av.transposed(), d, a.cols, rows, b.cols, 0, c.add_b);
+    if (c.da) into(*c.da, false, d, bv.transposed(), rows, b.cols, a.cols, 0, c.add_a);
     return;
   }
   const Batched ga = c.da ? batched(*c.da, false, batch.rank) : a,

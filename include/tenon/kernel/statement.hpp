@@ -42,6 +42,7 @@ struct BackwardCall {
   AnyTensor dy;
   std::uint32_t wanted, accumulate;
   AnyTensor* gradient;
+  bool reuse_dy = false;  ///< nobody reads dy afterwards: its memory may be written
 };
 
 /// One per structure of statement, a constant of the program. Groups have nodes and kernels;
@@ -66,8 +67,9 @@ struct StatementInfo {
   int node_count = 0;
   abi::Kernel forward = nullptr, backward = nullptr;
   /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
-  AnyTensor (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
-                           const struct GroupCall&, Dtype, bool keep, AnyTensor& kept) = nullptr;
+  void (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
+                      const struct GroupCall&, Dtype, bool keep, AnyTensor& result,
+                      AnyTensor& kept) = nullptr;
   void (*run_product_backward)(const StatementInfo&, BackwardCall&,
                                const struct GroupCall&) = nullptr;
   /// Products: z = op(a) op(b) with the epilogue; gradients of a and b from dz. Null elsewhere.
@@ -75,6 +77,14 @@ struct StatementInfo {
   void (*product_backward)(struct ProductCall&) = nullptr;
   const StatementInfo* product_alone = nullptr;  ///< the product without epilogue
   void (*function_backward)(BackwardCall&) = nullptr;
+  /// What does not fuse, run again by a graph: its value from operands and attributes. `result`:
+  /// the extents it had, or those for another batch. Null: it cannot be traced.
+  AnyTensor (*function_forward)(const AnyTensor* operand, const Attributes&,
+                                const Extents& result) = nullptr;
+  /// Updates: all operands but the second, the gradient, move in place, by numbers that follow from
+  /// the optimizer, a count of steps ahead.
+  void (*function_update)(AnyTensor* operand, const double* number) = nullptr;
+  void (*function_numbers)(const void* source, std::int64_t ahead, double* number) = nullptr;
 };
 
 /// The results of all rows together: nothing, their sum, their mean, or their sum over the number
@@ -121,7 +131,26 @@ struct Statement {
   const AnyTensor* result = nullptr;
   int results = 1;
   AnyTensor kept = {};  ///< numbers of the reductions, or the product's value
+  /// Updates in place: the optimizer that the numbers come from, and its count of steps.
+  const void* source = nullptr;
+  const std::int64_t* steps = nullptr;
 };
+
+/// Who turns what a thread computes into a graph. Unlike a recorder it hears of every statement,
+/// whatever the context: forward, backward (before and after it ran), and of one value under a
+/// second id.
+struct Tracer {
+  void (*statement)(Tracer&, const Statement&);
+  void (*backward)(Tracer&, const BackwardCall&, bool done);
+  void (*same)(Tracer&, std::uint64_t id, std::uint64_t other);
+};
+namespace detail {
+/// An id for the value of `t`, which was copied from `id`.
+inline void trace_same(std::uint64_t id, const AnyTensor& t) {
+  if (Tracer* tracer = ambient().tracer) [[unlikely]]
+    tracer->same(*tracer, id, t.id());
+}
+}  // namespace detail
 
 /// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it
 /// sees.

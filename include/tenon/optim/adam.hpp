@@ -14,6 +14,7 @@ namespace tenon::inline TENON_ISA::optim {
 /// Source: Kingma, Ba, Adam, 2015, algorithm 1; Loshchilov, Hutter, Decoupled weight decay, 2019,
 /// algorithm 2.
 struct Adam {
+  static constexpr const char* name = "adam";
   float lr = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
   bool decoupled = false;
 

@@ -57,6 +57,76 @@ void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w,
   });
 }
 
+// The rule and its step as numbers, for graphs.
+template <class X>
+inline constexpr int number_count = static_cast<int>(member_count<X>);
+template <class X>
+double* put_numbers(const X& x, double* to) {
+  if constexpr (number_count < X >> 0)
+    tenon::each_member(x, [&](std::string_view, const auto& m) { *to++ = static_cast<double>(m); });
+  return to;
+}
+template <class X>
+const double* get_numbers(X& x, const double* from) {
+  if constexpr (number_count < X >> 0)
+    tenon::each_member(x, [&](std::string_view, auto& m) {
+      m = static_cast<std::remove_reference_t<decltype(m)>>(*from++);
+    });
+  return from;
+}
+template <class T, class Rule, int Slots>
+void update_again(AnyTensor* operand, const double* number) {
+  Rule rule;
+  typename Rule::Step step;
+  get_numbers(step, get_numbers(rule, number));
+  AnyTensor* slot[Slots > 0 ? Slots : 1];
+  for (int k = 0; k < Slots; ++k) slot[k] = operand + 2 + k;
+  update_tensor<T>(rule, step, operand[0], operand[1], slot, Slots);
+}
+template <class Optimizer>
+void numbers_ahead(const void* source, std::int64_t ahead, double* number) {
+  const auto& o = *static_cast<const Optimizer*>(source);
+  put_numbers(o.rule.at(o.steps + ahead), put_numbers(o.rule, number));
+}
+template <class T, class Optimizer>
+struct UpdateInfo {
+  using Rule = decltype(Optimizer::rule);
+  static constexpr int scalars = number_count<Rule> + number_count<typename Rule::Step>;
+  static constexpr StatementInfo info = [] {
+    StatementInfo s;
+    if constexpr (requires { Rule::name; }) s.name = Rule::name;
+    else s.name = "update";
+    s.compute = dtype_of<T>, s.scalars = scalars;
+    s.function_update = update_again<T, Rule, Optimizer::slots>;
+    s.function_numbers = numbers_ahead<Optimizer>;
+    return s;
+  }();
+};
+/// What moves in a step of one parameter, before and after, told to the tracer.
+template <class T, class Optimizer>
+struct TracedUpdate {
+  static constexpr int slots = Optimizer::slots;
+  AnyTensor before[2 + slots], after[1 + slots];
+
+  TracedUpdate(const AnyTensor& w, const AnyTensor& g, AnyTensor* const* slot) {
+    before[0] = w, before[1] = g;
+    for (int k = 0; k < slots; ++k) before[2 + k] = *slot[k];
+  }
+  TENON_COLD void tell(const Optimizer& o, typename decltype(Optimizer::rule)::Step step,
+                       const AnyTensor& w, AnyTensor* const* slot) {
+    double number[UpdateInfo<T, Optimizer>::scalars];
+    put_numbers(step, put_numbers(o.rule, number));
+    after[0] = w;
+    for (int k = 0; k < slots; ++k) after[1 + k] = *slot[k];
+    const Attributes none;
+    Statement s{
+        &UpdateInfo<T, Optimizer>::info, before, 2 + slots, number, &none, after, 1 + slots};
+    s.source = &o, s.steps = &o.steps;
+    Tracer* t = ambient().tracer;
+    t->statement(*t, s);
+  }
+};
+
 }  // namespace detail
 
 /// A rule with its state for a model. `state` holds one model-shaped struct for each member of the
@@ -92,7 +162,13 @@ struct Optimizer {
       for (std::size_t k = 0; k < slots; ++k) s[k] = &(*slot[k])[i];
       const AnyTensor& slope = gradient[i++];
       if constexpr (std::is_same_v<T, C>) {
-        detail::update_tensor<T>(rule, at, w.any(), slope, s, slots);
+        if (ambient().tracer) [[unlikely]] {
+          detail::TracedUpdate<T, Optimizer> traced(w.any(), slope, s);
+          detail::update_tensor<T>(rule, at, w.any(), slope, s, slots);
+          traced.tell(*this, at, w.any(), s);
+        } else {
+          detail::update_tensor<T>(rule, at, w.any(), slope, s, slots);
+        }
       } else {  // storage types: computed in float, rounded once
         AnyTensor wide = w.any().to(dtype_of<C>), kept[slots > 0 ? slots : 1], *in[slots + 1];
         for (int k = 0; k < slots; ++k) kept[k] = s[k]->to(dtype_of<C>), in[k] = &kept[k];

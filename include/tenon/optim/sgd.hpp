@@ -10,6 +10,7 @@ namespace tenon::inline TENON_ISA::optim {
 /// Source: Sutskever et al., On the importance of initialization and momentum, 2013, in PyTorch's
 /// form.
 struct Sgd {
+  static constexpr const char* name = "sgd";
   float lr = 0.01f, momentum = 0, dampening = 0, weight_decay = 0;
   bool nesterov = false;
 

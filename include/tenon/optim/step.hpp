@@ -4,6 +4,7 @@
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/optim/optimizer.hpp>
+#include <tenon/optim/scalar.hpp>
 #include <tenon/tape/tape.hpp>
 
 #include <cmath>
@@ -92,15 +93,15 @@ inline int shards() { return detail::shard_setting().load(); }
 /// A metric that a loss function returned beside the loss, summed over the shards.
 struct Metric {
   std::string name;
-  double value;
+  Scalar value;
 };
 
 /// What batch_gradient returns: the gradient of a model, the loss and what was counted with it.
 template <class Model>
 struct Gradient {
-  Model model;        ///< dL/d(parameter); other members as in the model
-  double loss = 0;    ///< mean over the batch, weighted by samples (or by the function's `weight`)
-  double weight = 0;  ///< samples, or the sum of the weights
+  Model model;    ///< dL/d(parameter); other members as in the model
+  Scalar loss;    ///< mean over the batch, weighted by samples (or by the function's `weight`)
+  Scalar weight;  ///< samples, or the sum of the weights
   std::vector<Metric> metrics;
 
   /// The Euclidean norm of all parameters' gradients together.
@@ -148,15 +149,14 @@ struct Gradient {
 namespace detail {
 
 template <class R>
-double number_of(R&& r) {
-  if constexpr (Number<R>) return static_cast<double>(r);
+Scalar number_of(R&& r) {
+  if constexpr (std::is_arithmetic_v<std::remove_cvref_t<R>>) return static_cast<double>(r);
   else {
     Tensor t(std::forward<R>(r));
-    AnyTensor x = t.any().to(Dtype::f64);
-    if (x.size() != 1)
+    if (t.size() != 1)
       fail(Error::shape,
-           {"batch_gradient: a loss, weight or metric is ", x.extents(), ", not one number"});
-    return *static_cast<const double*>(x.to_contiguous().raw());
+           {"batch_gradient: a loss, weight or metric is ", t.extents(), ", not one number"});
+    return Scalar(t.any());
   }
 }
 

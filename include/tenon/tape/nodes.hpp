@@ -114,7 +114,7 @@ class TapeStorage {
       const int slot = slots_.find(wrt[i].id());
       out[i] = adjoint_[static_cast<std::size_t>(slot)];
       if (out[i].defined()) continue;
-      out[i] = filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0);
+      out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0);
       if (sink) sink_final(sink, static_cast<int>(i), out[i]);
     }
     adjoint_.clear();
@@ -141,13 +141,8 @@ class TapeStorage {
     thread_local Spare spare;
     return spare;
   }
-  static AnyTensor filled(Dtype dtype, const Extents& e, double x) {
-    AnyTensor t = AnyTensor::empty(dtype, e);
-    convert(Dtype::f64, &x, 0, dtype, t.raw_writable(), 1, e.size());
-    return t;
-  }
   static AnyTensor ones(const AnyTensor& like) {
-    return filled(compute_dtype(like.dtype()), like.extents(), 1);
+    return kernel::filled(compute_dtype(like.dtype()), like.extents(), 1);
   }
 
   // Forward from the ids asked for: a slot for every value that depends on one of them.
@@ -201,14 +196,15 @@ class TapeStorage {
       if (result < 0) continue;
       AnyTensor dy = std::move(adjoint_[static_cast<std::size_t>(result)]);
       if (result < wanted) adjoint_[static_cast<std::size_t>(result)] = dy;
-      run(n, dy, wanted, context, sink);
+      run(n, dy, dy.defined() && result >= wanted && !shared(dy), wanted, context, sink);
       if (!consume) continue;
       for (int i = 0; i < n.operands + 2; ++i)
         values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
     }
   }
 
-  void run(const Node& n, const AnyTensor& dy, int wanted, Context context, GradientSink* sink) {
+  void run(const Node& n, const AnyTensor& dy, bool reuse, int wanted, Context context,
+           GradientSink* sink) {
     const AnyTensor* operand = values_.data() + n.value;
     AnyTensor gradient[max_leaves + 2];
     int slot[max_leaves + 2];
@@ -225,7 +221,11 @@ class TapeStorage {
       if (again) continue;
       AnyTensor& sum = adjoint_[s];
       if (sum.defined()) {
-        if (!context.serial && (!sum.contiguous() || shared(sum))) sum.detach();
+        if (!context.serial && (!sum.contiguous() || shared(sum))) {
+          const std::uint64_t id = sum.id();
+          sum.detach();
+          trace_same(id, sum);
+        }
         c.accumulate |= 1u << i;
         gradient[i] = std::move(sum);
       } else if (sink && slot[i] < wanted && !context.serial) {
@@ -241,6 +241,7 @@ class TapeStorage {
       c.scalar = scalars_.data() + n.scalar;
       c.attributes = &a, c.result = operand + n.operands, c.kept = operand + n.operands + 1;
       c.dy = dy, c.gradient = gradient;
+      c.reuse_dy = reuse && !context.serial;
       kernel::backward(c, context);
     }
     for (int i = 0; i < n.operands; ++i) {

@@ -3,3 +3,4 @@
 #pragma once
 #include <tenon/train/checkpoint.hpp>
 #include <tenon/train/progress.hpp>
+#include <tenon/train/saved_graph.hpp>

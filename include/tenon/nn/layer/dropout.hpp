@@ -22,18 +22,12 @@ struct Dropout {
     const float keep = active ? 1 - p : 1;
     // Without dropout the mask is the constant 0, which every `u < keep` passes.
     AnyTensor u = active ? kernel::uniform_leaf(dtype_of<compute_t<T>>, shape.extents())
-                         : zero<compute_t<T>>();
+                         : kernel::filled(dtype_of<compute_t<T>>, Extents{}, 0);
     auto mask = detail_leaf<compute_t<T>>(std::move(u), shape);
     return where(std::move(mask) < keep, std::forward<X>(x) * (1 / keep), 0.0f);
   }
 
  private:
-  template <class C>
-  static AnyTensor zero() {
-    AnyTensor t = AnyTensor::empty(dtype_of<C>, Extents{});
-    *static_cast<C*>(t.raw_writable()) = 0;
-    return t;
-  }
   template <class C, class S>
   static auto detail_leaf(AnyTensor t, S shape) {
     return tenon::detail::leaf_expression<C, S>(std::move(t), shape.extents().extent);

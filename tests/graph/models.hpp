@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small model with dropout, its batches and its step, for tests of graphs.
+#pragma once
+#include <tenon/graph.hpp>
+
+#include "support/catch.hpp"
+#include "support/tensors.hpp"
+
+namespace tests {
+
+struct Net {
+  nn::Linear<12, 16> fc1;
+  nn::Dropout drop{.p = 0.25f};
+  nn::LayerNorm<16> norm;
+  nn::Linear<16, 5> fc2;
+  auto operator()(const auto& x) const { return fc2(norm(drop(tanh(fc1(x))))); }
+};
+struct Batch {
+  Tensor<float, Shape<dyn, 12>> x;
+  Tensor<std::int64_t, Shape<dyn>> label;
+};
+inline auto loss_of(const Net& net, const Batch& b) { return nn::cross_entropy(net(b.x), b.label); }
+
+inline Batch batch(Index rows, unsigned seed) {
+  Batch b;
+  b.x = Tensor<float, Shape<dyn, 12>>(spread(Dtype::f32, extents({rows, 12}), seed));
+  b.label = Tensor<std::int64_t, Shape<dyn>>(
+      made(Dtype::i64, extents({rows}), [](Index i) { return i * 3 % 5; }));
+  return b;
+}
+/// Deep enough a copy that nothing of one is seen by the other.
+template <class Optimizer>
+Optimizer own(const Optimizer& o) {
+  Optimizer copy = o;
+  for (auto& s : copy.state) s = clone(s);
+  return copy;
+}
+template <class Model>
+bool same_parameters(const Model& a, const Model& b) {
+  tenon::detail::Members x(tenon::detail::Members::parameters),
+      y(tenon::detail::Members::parameters);
+  tenon::detail::collect_members(x, a), tenon::detail::collect_members(y, b);
+  bool same = x.size() == y.size();
+  for (std::size_t i = 0; same && i < x.size(); ++i) same = same_bits(x[i], y[i]);
+  return same;
+}
+
+}  // namespace tests

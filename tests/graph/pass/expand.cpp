@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// An expanded graph consists of single operations and agrees with the groups it came from.
+#include <tenon/graph/pass/expand.hpp>
+
+#include "graph/models.hpp"
+
+#include <tenon/optim/adam.hpp>
+
+using namespace tests;
+
+TEST_CASE("expand: a whole training step as single operations, for any batch size") {
+  auto net = nn::init<Net>(Rng{3});
+  auto optimizer = optim::make(optim::Adam{.lr = 0.01f}, net);
+  auto twin = clone(net);
+  auto twin_optimizer = own(optimizer);
+  auto step = [](Net& n, auto& o, const Batch& in) {
+    auto g = batch_gradient(loss_of, n, in);
+    update(o, n, g);
+    return g.loss;
+  };
+  seed_random(5);
+  auto traced = trace(step, net, optimizer, batch(6, 1));
+  const graph::Program program(graph::expand(traced.graph()));
+  for (const graph::Node& n : program.graph().nodes) {
+    CHECK(n.way != graph::Way::backward);
+    if (n.group()) CHECK(n.info->node_count + (n.info->product ? 1 : 0) == 1);
+  }
+  graph::Workspace workspace;
+  std::vector<AnyTensor> result(1);
+  for (Index rows : {6, 1, 33, 6}) {
+    Batch b = batch(rows, 9);
+    const std::uint64_t position = ambient().position;
+    const double want = traced(net, optimizer, b);
+    std::vector<AnyTensor*> in;
+    auto gather = [&](const graph::detail::Path&, AnyTensor& t) { in.push_back(&t); };
+    graph::detail::each_tensor({}, twin, gather);
+    graph::detail::each_tensor({}, twin_optimizer, gather);
+    graph::detail::each_tensor({}, b, gather);
+    void* argument[] = {&twin, &twin_optimizer, &b};
+    ambient().position = position;
+    program(workspace, in, result, argument);
+    CHECK(std::abs(values(result[0])[0] - want) < 1e-5);
+  }
+  tenon::detail::Members x(tenon::detail::Members::parameters),
+      y(tenon::detail::Members::parameters);
+  tenon::detail::collect_members(x, net), tenon::detail::collect_members(y, twin);
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(distance(values(x[i]), values(y[i])) < 1e-4);
+}
