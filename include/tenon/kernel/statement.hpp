@@ -119,7 +119,7 @@ struct Statement {
   const Attributes* attributes = nullptr;
   const AnyTensor* result = nullptr;
   int results = 1;
-  AnyTensor kept = {};  ///< numbers of the reductions, or the product's value
+  AnyTensor kept = {};  ///< numbers of the reductions, the product's value, or a node's object
 };
 
 /// Who wants to know of statements: a tape, a trace. Recorders nest; an inner one passes on what it
@@ -145,6 +145,7 @@ class Recorder {
     ambient().recorder = r;
     ambient().serial = r ? r->serial_ : 0;
   }
+  bool left() const { return left_; }
   /// Stops recording; scopes may end in any order.
   void leave() {
     if (left_) return;
