@@ -84,6 +84,16 @@ struct Cube {
 
 }  // namespace
 
+TEST_CASE("docs: nested lists") {
+  // example-begin lists
+  Tensor x = {{1.f, 2.f, 3.f}, {4.f, 5.f, 6.f}};               // Tensor<float, Shape<2, 3>>
+  Tensor<double, Shape<dyn, 2>> y = {{1, 2}, {3, 4}, {5, 6}};  // the numbers become double
+  y = {{0, 1}};                                                // another value, of one row
+  // example-end lists
+  static_assert(std::is_same_v<decltype(x), Tensor<float, Shape<2, 3>>>);
+  CHECK(y.extents() == Extents{2, {1, 2}});
+}
+
 TEST_CASE("docs: tensors") {
   // example-begin views
   Tensor x = reshape<Shape<3, 4>>(arange<float>(12));
@@ -156,6 +166,70 @@ TEST_CASE("docs: tape") {
   Tensor second = outer.gradient(first, x);  // 2 cos x - x sin x
   // example-end nested
   CHECK(second.item() == Approx(2 * std::cos(0.5) - 0.5 * std::sin(0.5)));
+}
+
+namespace {
+// example-begin state
+struct Centre {  // subtracts a running mean of its inputs
+  State<Tensor<float, Shape<8>>> running;
+
+  void init(Rng) { running.value = zeros(Shape<8>{}); }
+  auto operator()(const Tensor<float, Shape<dyn, 8>>& x) const {
+    // In training mode; otherwise nothing.
+    running.set(running.value * 0.9 + mean(x, axis<0>) * 0.1);
+    return x - running.value;
+  }
+};
+// example-end state
+}  // namespace
+
+TEST_CASE("docs: State") {
+  const auto centre = nn::init<Centre>(Rng{1});
+  const Tensor<float, Shape<dyn, 8>> x = some_batch(4).x;
+  (void)Tensor(centre(x));
+  CHECK(to_string(centre.running.value) == to_string(zeros(Shape<8>{})));
+  Training scope;
+  (void)Tensor(centre(x));
+  CHECK(to_string(centre.running.value) == to_string(Tensor(mean(x, axis<0>) * 0.1)));
+}
+
+TEST_CASE("docs: functions of functions") {
+  Sample batch = some_batch(16);
+  auto net = nn::init<Net>(Rng{1});
+  // example-begin transforms
+  auto f = [](const auto& x) { return sin(x) * x; };
+  Tensor x = {0.5, 1.5}, u = {1.0, 0.0};
+  auto [y, pull] = vjp(f, x);        // y = f(x)
+  Tensor dx = pull(u);               // u J, as often as asked for
+  auto [same_y, dy] = jvp(f, x, u);  // J u
+  auto total = [&](const auto& x) { return sum(f(x)); };
+  auto [gradient, hessian_u] = jvp(grad(total), x, u);  // H u
+  // example-end transforms
+  CHECK(to_string(y) == to_string(same_y));
+  CHECK(to_string(dx) == to_string(dy));
+  CHECK(hessian_u.span()[0] == Approx(2 * std::cos(0.5) - 0.5 * std::sin(0.5)));
+  CHECK(gradient.span()[1] == Approx(1.5 * std::cos(1.5) + std::sin(1.5)));
+  {
+    // example-begin remat
+    Tape tape;
+    Tensor h = batch.x;
+    for (const Block& b : net.blocks) h = remat(b)(h);  // each block keeps its input only
+    Tensor value = nn::cross_entropy(net.head(h), batch.label);
+    Net g = tape.gradient(value, net);  // runs each block once more
+    // example-end remat
+    CHECK(g.head.bias.defined());
+  }
+  {
+    // example-begin custom
+    auto straight_through = custom_gradient(
+        [](const auto& x) { return round(x); },           // forward(x...)
+        [](const auto&, const auto& dy) { return dy; });  // backward(x..., dy) or (x..., y, dy)
+    Tape tape;
+    Tensor loss = sum(straight_through(x * 3));
+    Tensor g = tape.gradient(loss, x);  // 3, 3
+    // example-end custom
+    CHECK(g.span()[0] == 3);
+  }
 }
 
 TEST_CASE("docs: batch_gradient and update") {

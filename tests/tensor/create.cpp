@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tenon/core/reflect.hpp>
 #include <tenon/tensor/create.hpp>
 
 #include "support/catch.hpp"
@@ -60,6 +61,70 @@ TEST_CASE("create: numbers written down have their static shape", "[tensor]") {
   CHECK(listed(tensor(Shape<dyn, 2>{2}, {1, 2, 3, 4})) == std::vector<int>{1, 2, 3, 4});
   CHECK_THROWS_WITH(tensor(Shape<dyn, 2>{2}, {1, 2, 3}),
                     ContainsSubstring("3 elements for a tensor [2, 2] of 4"));
+}
+
+TEST_CASE("create: nested lists give element type and static extents, ranks 1 to 4", "[tensor]") {
+  const Tensor a = {1.f, 2.f, 3.f};
+  const Tensor b = {{1., 2.}, {3., 4.}};
+  const Tensor c = {{{1, 2, 3}, {4, 5, 6}}};
+  const Tensor d = {{{{true}, {false}}, {{false}, {false}}, {{true}, {true}}}};
+  const Tensor one_row = {{1.f, 2.f}};
+  const Tensor one_column = {{1.f}, {2.f}};
+  static_assert(std::is_same_v<decltype(a), const Tensor<float, Shape<3>>>);
+  static_assert(std::is_same_v<decltype(b), const Tensor<double, Shape<2, 2>>>);
+  static_assert(std::is_same_v<decltype(c), const Tensor<int, Shape<1, 2, 3>>>);
+  static_assert(std::is_same_v<decltype(d), const Tensor<bool, Shape<1, 3, 2, 1>>>);
+  static_assert(std::is_same_v<decltype(one_row), const Tensor<float, Shape<1, 2>>>);
+  static_assert(std::is_same_v<decltype(one_column), const Tensor<float, Shape<2, 1>>>);
+  CHECK(listed(a) == std::vector<float>{1, 2, 3});
+  CHECK(listed(b) == std::vector<double>{1, 2, 3, 4});
+  CHECK(listed(c) == std::vector<int>{1, 2, 3, 4, 5, 6});
+  CHECK(listed(d) == std::vector<bool>{true, false, false, false, true, true});
+  CHECK(listed(one_row) == std::vector<float>{1, 2});
+  CHECK(listed(one_column) == std::vector<float>{1, 2});
+  const Tensor copy = {b};  // not a list of numbers: a copy
+  static_assert(std::is_same_v<decltype(copy), const Tensor<double, Shape<2, 2>>>);
+  CHECK(copy.id() == b.id());
+}
+
+TEST_CASE("create: a list takes the element type and fills the dyn extents of a named tensor type",
+          "[tensor]") {
+  const int i = 7;
+  Tensor<float, Shape<2, 2>> x = {{1, 2}, {3, i}};
+  CHECK(listed(x) == std::vector<float>{1, 2, 3, 7});
+  x = {{5, 6}, {7.5, 8}};
+  CHECK(listed(x) == std::vector<float>{5, 6, 7.5f, 8});
+  const Tensor<double, Shape<dyn, 3>> rows = {{1, 2, 3}};
+  CHECK(rows.extents() == Extents{2, {1, 3}});
+  const Tensor<std::int64_t, Shape<dyn>> many = {4, 5, 6}, one = {4};
+  CHECK(listed(many) == std::vector<std::int64_t>{4, 5, 6});
+  CHECK(listed(one) == std::vector<std::int64_t>{4});
+  const Tensor<bf16, Shape<2, 1, 1>> stored = {{{1.5}}, {{-2}}};
+  CHECK(static_cast<float>(stored.span()[0]) == 1.5f);
+  CHECK(static_cast<float>(stored.span()[1]) == -2);
+  const Tensor<float, Shape<1, 2, 1, 2>> four = {{{{1, 2}}, {{3, 4}}}};
+  CHECK(listed(four) == std::vector<float>{1, 2, 3, 4});
+  const auto total = [](const Tensor<float, Shape<2, 2>>& t) {
+    const auto v = listed(t);
+    return v[0] + v[1] + v[2] + v[3];
+  };
+  CHECK(total({{1, 2}, {3, 4}}) == 10);
+  // A number never turns into a tensor by itself.
+  static_assert(!std::is_convertible_v<float, Tensor<float, Shape<1>>>);
+  static_assert(!std::is_convertible_v<float, Tensor<float, Shape<dyn>>>);
+}
+
+TEST_CASE("create: members of models are still told apart when tensors take lists", "[tensor]") {
+  struct Pair {
+    Tensor<float, Shape<2>> a;
+    Tensor<float, Shape<dyn, 2>> b;
+    Tensor<float, Shape<dyn>> c;
+    int d;
+  };
+  static_assert(member_count<Pair> == 4);
+  const Pair p = {{1, 2}, {{1, 2}, {3, 4}, {5, 6}}, {1, 2, 3}, 4};
+  CHECK(listed(p.b) == std::vector<float>{1, 2, 3, 4, 5, 6});
+  CHECK(p.d == 4);
 }
 
 TEST_CASE("create: memory of the caller is read in place and never written", "[tensor]") {

@@ -65,3 +65,36 @@ TEST_CASE(
   b.first.weight.write()(0, 0) = 100;
   CHECK(values(a.first.weight)[0] != 100);
 }
+
+namespace {
+struct Branch {  // a struct that holds its own kind
+  Tensor<float, Shape<2>> weight;
+  std::vector<Branch> below;
+};
+struct Trunk {
+  std::optional<Branch> branch;
+  std::array<State<Tensor<float, Shape<2>>, Join::first>, 2> seen;
+};
+}  // namespace
+
+TEST_CASE("whether a type holds State is known at compile time, of recursive structs too") {
+  static_assert(!detail::holds_state<Branch>());
+  static_assert(detail::holds_state<Trunk>());
+  static_assert(detail::holds_state<std::vector<Net>>());
+  static_assert(!detail::holds_state<Layer>());
+  const Branch b{spread<float, 2>(1), {{spread<float, 2>(2), {}}, {spread<float, 2>(3), {}}}};
+  int count = 0;
+  each_parameter(b, [&](std::string, const auto&) { ++count; });
+  CHECK(count == 3);
+}
+
+TEST_CASE("State is set in training mode, to a constant with an id of its own") {
+  const State<Tensor<float, Shape<3>>> s{spread<float, 3>(1)};
+  const auto x = spread<float, 3>(2);
+  s.set(x);
+  CHECK_FALSE(same_bits(s.value.any(), x.any()));
+  const Training scope;
+  s.set(x);
+  CHECK(same_bits(s.value.any(), x.any()));
+  CHECK(s.value.id() != x.id());
+}

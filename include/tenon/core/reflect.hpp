@@ -95,6 +95,19 @@ constexpr auto members(A& a) {
 // clang-format on
 
 // An object that exists and is never made: addresses of its members are constants.
+#ifdef __clang__
+// For clang a union of what has a destructor cannot be constant; that this object is declared only
+// it accepts.
+template <class A>
+struct Declared {
+  A a;
+};
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-var-template"
+#pragma clang diagnostic ignored "-Wundefined-internal"
+template <class A>
+extern const Declared<A> nowhere;
+#else
 template <class A>
 union Ghost {
   char none;
@@ -104,6 +117,7 @@ union Ghost {
 };
 template <class A>
 inline constexpr Ghost<A> nowhere{};
+#endif
 template <class T>
 struct Pointer {
   T p;
@@ -139,6 +153,9 @@ constexpr std::string_view member_name() {
   }
   return {};
 }
+#ifdef __clang__
+#pragma clang diagnostic pop
+#endif
 
 }  // namespace detail
 

@@ -130,7 +130,7 @@ struct Statement {
   const Attributes* attributes = nullptr;
   const AnyTensor* result = nullptr;
   int results = 1;
-  AnyTensor kept = {};  ///< numbers of the reductions, or the product's value
+  AnyTensor kept = {};  ///< numbers of the reductions, the product's value, or a node's object
   /// Updates in place: the optimizer that the numbers come from, and its count of steps.
   const void* source = nullptr;
   const std::int64_t* steps = nullptr;
@@ -175,6 +175,7 @@ class Recorder {
     ambient().recorder = r;
     ambient().serial = r ? r->serial_ : 0;
   }
+  bool left() const { return left_; }
   /// Stops recording; scopes may end in any order.
   void leave() {
     if (left_) return;

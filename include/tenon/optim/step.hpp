@@ -3,6 +3,7 @@
 // optimizer applies.
 #pragma once
 #include <tenon/core/atomic.hpp>
+#include <tenon/optim/join.hpp>
 #include <tenon/optim/optimizer.hpp>
 #include <tenon/optim/scalar.hpp>
 #include <tenon/tape/tape.hpp>
@@ -12,32 +13,6 @@
 namespace tenon::inline TENON_ISA {
 
 namespace detail {
-
-/// to = scale_to * to + scale_from * from, contiguous f32 or f64 (from: any dtype).
-inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
-  to.detach();
-  const AnyTensor dense = from.id() == to.id() ? AnyTensor{} : from.to(to.dtype()).to_contiguous();
-  const void* source = dense.defined() ? dense.raw() : to.raw();
-  auto run = [&](auto* p, const auto* q) {
-    using T = std::remove_pointer_t<decltype(p)>;
-    const T a = static_cast<T>(scale_to), b = static_cast<T>(scale_from);
-    const Index n = to.size(), block = 16 * 1024;
-    parallel_for((n + block - 1) / block, n >= Threshold::cheap ? num_threads() : 1, [&](Index k) {
-      const Index end = std::min(n, (k + 1) * block);
-      for (Index i = k * block; i < end; ++i) p[i] = a * p[i] + b * q[i];
-    });
-  };
-  if (to.dtype() == Dtype::f64)
-    run(static_cast<double*>(to.raw_writable()), static_cast<const double*>(source));
-  else if (to.dtype() == Dtype::f32)
-    run(static_cast<float*>(to.raw_writable()), static_cast<const float*>(source));
-  else
-    to = [&] {
-      AnyTensor wide = to.to(Dtype::f32);
-      combine_into(wide, scale_to, dense.defined() ? dense : to, scale_from);
-      return wide.to(to.dtype());
-    }();
-}
 
 /// Sum of squares in fixed blocks of 4,096 elements, joined in order: the same on any number of
 /// threads.
@@ -166,7 +141,7 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
                                Index samples, const Extra&... extra) {
   Gradient<Model> g;
   Tape tape;
-  auto result = loss(net, batch, extra...);
+  auto result = loss(net, batch, unwritten(extra)...);
   using R = decltype(result);
   if constexpr (TensorExpr<R>) {
     Tensor value(std::move(result));
@@ -192,8 +167,12 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
 /// into shards(): shard v has rows floor(vB/V) .. floor((v+1)B/V) of every tensor of the batch and
 /// is run as a batch of its own; empty ones are skipped; the gradients, weighted, are added up by
 /// one balanced binary tree in shard order.
+/// State members of net start each shard as they were before the step; their Join says how the
+/// shards' values become one, in the same tree. A step that fails leaves them alone where there are
+/// several shards.
 /// loss: a function without captures or an aggregate; it returns a rank-0 tensor, or a struct with
-/// members loss, optionally weight, and metrics. extra is not differentiated.
+/// members loss, optionally weight, and metrics. extra is not differentiated, and its State members
+/// are not written.
 /// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their
 /// first extent.
 template <class Loss, class Model, class Batch, class... Extra>
@@ -217,7 +196,9 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   a.call = 0, a.shard = 0;
   const Index count = shards();
   if (count == 1) return detail::shard_gradient(loss, net, batch, rows, extra...);
+  detail::StepStates states(detail::state_places(net));
   auto one = [&](Index v) {
+    states.begin_shard();
     const Index begin = v * rows / count, end = (v + 1) * rows / count;
     Batch part = batch;
     detail::each_batch_tensor(part, [&](auto& t) {
@@ -233,6 +214,7 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
     if (hi - lo == 1) {
       if (empty(lo)) return std::nullopt;
       Gradient<Model> g = one(lo);
+      states.leave(detail::state_places(g.model), g.weight);
       g.scale(g.weight);
       g.loss *= g.weight;
       return g;
@@ -242,12 +224,14 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
     if (!left) return right;
     if (!right) return left;
     left->add(*right, 1, 1);
+    states.add(detail::state_places(left->model), detail::state_places(right->model));
     left->loss += right->loss, left->weight += right->weight;
     for (std::size_t i = 0; i < left->metrics.size(); ++i)
       left->metrics[i].value += right->metrics[i].value;
     return left;
   };
   Gradient<Model> g = std::move(*tree(tree, 0, count));
+  states.finish(detail::state_places(g.model), g.weight);
   g.scale(1 / g.weight);
   g.loss /= g.weight;
   return g;

@@ -72,6 +72,12 @@ class TapeStorage {
     nodes_.clear(), values_.clear(), scalars_.clear(), integers_.clear(), numbers_.clear();
   }
 
+  bool recorded(const AnyTensor& t) const {
+    for (const Node& n : nodes_)
+      if (n.result == t.id()) return true;
+    return false;
+  }
+
   /// Keeps of the operands what backward reads, of others their extents. all: everything, for an
   /// outer tape.
   void record(const Statement& s, bool all) {
@@ -80,11 +86,14 @@ class TapeStorage {
     n.info = &info;
     n.value = static_cast<int>(values_.size()), n.scalar = static_cast<int>(scalars_.size());
     n.integer = static_cast<int>(integers_.size()), n.number = static_cast<int>(numbers_.size());
-    n.operands = static_cast<std::uint8_t>(s.operands);
+    if (s.operands > 65535) [[unlikely]]
+      fail(Error::unsupported, {info.name, ": ", s.operands, " operands are more than 65535"});
+    n.operands = static_cast<std::uint16_t>(s.operands);
     for (int i = 0; i < s.operands; ++i) {
       const AnyTensor& t = s.operand[i];
       const bool product = info.product && i >= info.leaves;
-      if (!t.defined() || all || product || info.reads >> i & 1) values_.push_back(t);
+      const bool read = i < 32 && (info.reads >> i & 1);
+      if (!t.defined() || all || product || read) values_.push_back(t);
       else values_.push_back(AnyTensor::valueless(t));
     }
     n.result = s.result->id();
@@ -125,7 +134,8 @@ class TapeStorage {
     const StatementInfo* info;
     std::uint64_t result;
     int value, scalar, integer, number;
-    std::uint8_t operands, integers, numbers;
+    std::uint16_t operands;
+    std::uint8_t integers, numbers;
   };
 
   struct Spare {
@@ -179,9 +189,7 @@ class TapeStorage {
     if (seed.defined() && !(seed.extents() == loss.extents()))
       fail(Error::shape, {"gradient: the seed ", seed.extents(),
                           " does not have the loss's extents ", loss.extents()});
-    if (slot >= 0) return;
-    for (const Node& n : nodes_)
-      if (n.result == loss.id()) return;
+    if (slot >= 0 || recorded(loss)) return;
     fail(
         Error::tape,
         {"gradient: the loss was not recorded by this tape (it was computed before the tape, while "
@@ -196,7 +204,9 @@ class TapeStorage {
       if (result < 0) continue;
       AnyTensor dy = std::move(adjoint_[static_cast<std::size_t>(result)]);
       if (result < wanted) adjoint_[static_cast<std::size_t>(result)] = dy;
-      run(n, dy, dy.defined() && result >= wanted && !shared(dy), wanted, context, sink);
+      const bool reuse = dy.defined() && result >= wanted && !shared(dy);
+      if (n.operands <= max_leaves + 2) run(n, dy, reuse, wanted, context, sink);
+      else run_wide(n, dy, wanted, context, sink);
       if (!consume) continue;
       for (int i = 0; i < n.operands + 2; ++i)
         values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
@@ -254,6 +264,29 @@ class TapeStorage {
       for (int j = i + 1; j < n.operands; ++j) later |= slot[j] == slot[i];
       if (sink && last && !later && slot[i] < wanted && sum.defined())
         sink_final(sink, slot[i], sum);
+    }
+  }
+  // A node of a user's function may have any number of operands. It gives the gradients of all.
+  TENON_COLD void run_wide(const Node& n, const AnyTensor& dy, int wanted, Context context,
+                           GradientSink* sink) {
+    const AnyTensor* operand = values_.data() + n.value;
+    std::vector<AnyTensor> gradient(n.operands);
+    if (dy.defined()) {
+      BackwardCall c{};
+      Attributes none;
+      c.info = n.info, c.operand = operand, c.operands = n.operands, c.attributes = &none;
+      c.result = operand + n.operands, c.kept = operand + n.operands + 1;
+      c.dy = dy, c.wanted = ~0u, c.gradient = gradient.data();
+      kernel::backward(c, context);
+    }
+    for (std::size_t i = 0; i < n.operands; ++i) {
+      const int slot = operand[i].defined() ? slots_.find(operand[i].id()) : -1;
+      if (slot < 0) continue;
+      AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot)];
+      if (gradient[i].defined())
+        sum = sum.defined() ? kernel::add(sum, gradient[i], context) : std::move(gradient[i]);
+      const bool last = --uses_[static_cast<std::size_t>(slot)] == 0;
+      if (sink && last && slot < wanted && sum.defined()) sink_final(sink, slot, sum);
     }
   }
   static bool shared(const AnyTensor& t) {

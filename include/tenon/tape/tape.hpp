@@ -52,16 +52,16 @@ class Tape final : public Recorder {
                 GradientSink* sink = nullptr) {
     struct Unlink {  // the backward pass is recorded by outer tapes, never by this one
       Tape& tape;
-      bool ends;
+      bool ends, records;
       ~Unlink() {
         if (ends) tape.storage_->clear();
-        else activate(&tape);
+        else if (records) activate(&tape);
       }
     };
-    const bool ends = after == AfterGradient::end;
+    const bool ends = after == AfterGradient::end, records = !left();
     if (ends) leave();
-    else activate(outer());
-    Unlink unlink{*this, ends};
+    else if (records) activate(outer());
+    Unlink unlink{*this, ends, records};
     storage_->gradient(loss, wrt, out, seed, ends, sink);
   }
 
@@ -76,6 +76,11 @@ class Tape final : public Recorder {
     members_gradient(loss_value(loss), from, to, after);
     return g;
   }
+
+  /// Recording and training mode end; `gradient` may still be asked for.
+  void stop() { leave(); }
+  /// Whether a statement of this tape made the value.
+  bool recorded(const AnyTensor& value) const { return storage_->recorded(value); }
 
  private:
   static void record_on_tape(Recorder& self, const Statement& s) {
@@ -101,31 +106,22 @@ class Tape final : public Recorder {
   detail::TapeStorage* storage_;
 };
 
-/// f's value and its gradient with respect to the first argument, which receives fresh ids.
-template <class F>
-auto value_and_grad(F f) {
-  return [f](auto x, const auto&... rest) {
-    auto own = clone(x);
-    Tape tape;
-    auto y = f(own, rest...);
-    Tensor value = std::move(y);
-    auto g = tape.gradient(value, own);
-    return std::pair{value, g};
-  };
+namespace detail {
+inline AnyTensor constant_of(const AnyTensor& x) {
+  AnyTensor t = x.clone();
+  trace_same(x.id(), t);
+  return t;
 }
-template <class F>
-auto grad(F f) {
-  return [f](auto x, const auto&... rest) { return value_and_grad(f)(x, rest...).second; };
-}
+}  // namespace detail
 
 /// x as a constant: nothing flows back through it.
 template <class T, class S>
 Tensor<T, S> stop_gradient(const Tensor<T, S>& x) {
-  return Tensor<T, S>(x.any().clone());
+  return Tensor<T, S>(detail::constant_of(x.any()));
 }
 template <class Tr, class T, class S>
 Tensor<T, S> stop_gradient(const Expression<Tr, T, S>& x) {
-  return Tensor<T, S>(x.value().clone());
+  return Tensor<T, S>(detail::constant_of(x.value()));
 }
 
 }  // namespace tenon

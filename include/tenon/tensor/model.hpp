@@ -16,12 +16,26 @@ namespace tenon::inline TENON_ISA {
 enum class Join : std::uint8_t { weighted_mean, sum, first };
 
 /// A tensor that a model carries along without a gradient: running statistics. Saved with the
-/// model.
+/// model. Layers write it from their const call by `set`. Where a batch is cut into shards, each
+/// starts from the step's value and J says how their results become one: the mean weighted as the
+/// losses are, the start plus the sum of all changes, or the first shard's result.
 template <class T, Join J = Join::weighted_mean>
 struct State;
 template <class E, class S, Join J>
 struct State<Tensor<E, S>, J> {
-  Tensor<E, S> value;
+  static_assert(J != Join::weighted_mean || is_floating(dtype_of<E>),
+                "tenon: State: integers have no mean; choose Join::sum or Join::first");
+  static constexpr Join join = J;
+  mutable Tensor<E, S> value;
+
+  /// value = x in training mode, nothing otherwise. x: a tensor or expression; no gradient flows
+  /// through what is stored.
+  /// A model that several threads train at once needs a copy for each.
+  template <class X>
+  void set(X&& x) const {
+    if (!is_training()) return;
+    value = Tensor<E, S>(Tensor<E, S>(std::forward<X>(x)).any().to_contiguous().clone());
+  }
 };
 
 namespace detail {
@@ -43,6 +57,21 @@ template <class X>
 inline constexpr bool is_optional = false;
 template <class X>
 inline constexpr bool is_optional<std::optional<X>> = true;
+
+// Whether a type can hold a State anywhere. Seen: the types that X was met in, for a struct that
+// holds a vector of its own kind.
+template <class X, class... Seen>
+constexpr bool holds_state() {
+  if constexpr (is_state<X>) return true;
+  else if constexpr ((std::is_same_v<X, Seen> || ...)) return false;
+  else if constexpr (is_list<X> || is_optional<X>)
+    return holds_state<typename X::value_type, X, Seen...>();
+  else if constexpr (!is_tensor<X> && !std::is_empty_v<X> && Aggregate<X>)
+    return []<class... M>(std::type_identity<std::tuple<M*...>>) {
+      return (holds_state<std::remove_const_t<M>, X, Seen...>() || ...);
+    }(std::type_identity<decltype(members(std::declval<X&>()))>{});
+  else return false;
+}
 
 /// The parameters or states of a model as erased handles, with their paths where asked for.
 /// Everything that walks models goes through it, so that a model's structure is instantiated once.

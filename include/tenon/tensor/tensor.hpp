@@ -3,6 +3,8 @@
 #pragma once
 #include <tenon/tensor/any_tensor.hpp>
 
+#include <concepts>
+
 namespace tenon::inline TENON_ISA {
 
 namespace op {
@@ -66,6 +68,39 @@ TENON_COLD inline void fail_assign(const char* name, const Record& r, Dtype dtyp
       fail(Error::shape, {name, ": extents differ on axis ", i, ": the value is ", r.shape(), " (",
                           r.extents[i], " vs ", known.extent[i], ")"});
 }
+
+template <std::size_t First, std::size_t...>
+inline constexpr Index first_of = static_cast<Index>(First);
+template <std::size_t First, std::size_t... N>
+inline constexpr bool all_equal = ((First == N) && ...);
+
+// One number written down in a list, as an element of type T.
+template <class T>
+struct Written {
+  T value;
+  template <class U>
+    requires(std::is_arithmetic_v<U> || std::is_same_v<U, T>)
+  constexpr Written(U x) : value(made(x)) {
+    static_assert(!std::is_integral_v<T> || std::is_integral_v<U> || std::is_same_v<U, T>,
+                  "tenon: Tensor = {...}: a floating number in a list of integers");
+  }
+
+ private:
+  template <class U>
+  static constexpr T made(U x) {
+    if constexpr (std::is_arithmetic_v<T> || std::is_same_v<U, T>) return static_cast<T>(x);
+    else return T(static_cast<float>(x));  // a storage type
+  }
+};
+
+/// A new tensor from pieces along its first axis, contiguous each.
+inline AnyTensor from_pieces(Dtype dtype, const Extents& e, std::span<const void* const> piece) {
+  AnyTensor t = AnyTensor::empty(dtype, e);
+  const std::size_t bytes = static_cast<std::size_t>(t.size()) * size_of(dtype) / piece.size();
+  char* to = static_cast<char*>(t.raw_writable());
+  for (const void* from : piece) std::memcpy(to, from, bytes), to += bytes;
+  return t;
+}
 }  // namespace detail
 
 /// Element type T, extents S: what S leaves `dyn` is known at run time. One pointer wide; copies
@@ -98,6 +133,38 @@ class Tensor {
     check("tensor");
   }
   Tensor(TensorView<T, S> view);
+
+  /// Numbers written down, ranks 1 to 4: Tensor<float, Shape<2, 3>> x = {{1, 2, 3}, {4, 5, 6}};
+  /// Lists that do not have the tensor's static extents, ragged ones among them, do not compile.
+  Tensor(detail::Written<T> x) requires(S::rank == 1) : any_(written<1>(&x)) {}
+  template <class... U>
+    requires(S::rank == 1 && sizeof...(U) > 1 &&
+             (std::is_convertible_v<U, detail::Written<T>> && ...))
+  Tensor(U... x) {
+    const detail::Written<T> row[] = {x...};
+    any_ = written<sizeof...(U)>(row);
+  }
+  template <std::size_t... N>
+    requires(S::rank == 2 && sizeof...(N) > 0)
+  Tensor(const detail::Written<T> (&... row)[N]) {
+    static_assert(detail::all_equal<N...>,
+                  "tenon: Tensor = {{...}, ...}: rows of different lengths");
+    any_ = written<sizeof...(N), detail::first_of<N...>>(row...);
+  }
+  template <std::size_t... N, std::size_t M>
+    requires(S::rank == 3 && sizeof...(N) > 0)
+  Tensor(const detail::Written<T> (&... piece)[N][M]) {
+    static_assert(detail::all_equal<N...>,
+                  "tenon: Tensor = {{{...}, ...}, ...}: pieces of different lengths");
+    any_ = written<sizeof...(N), detail::first_of<N...>, M>(piece...);
+  }
+  template <std::size_t... N, std::size_t M, std::size_t K>
+    requires(S::rank == 4 && sizeof...(N) > 0)
+  Tensor(const detail::Written<T> (&... piece)[N][M][K]) {
+    static_assert(detail::all_equal<N...>,
+                  "tenon: Tensor = {{{...}, ...}, ...}: pieces of different lengths");
+    any_ = written<sizeof...(N), detail::first_of<N...>, M, K>(piece...);
+  }
 
   const AnyTensor& any() const { return any_; }
   AnyTensor& any() { return any_; }
@@ -148,6 +215,15 @@ class Tensor {
     if constexpr (std::is_lvalue_reference_v<X>) return x.value();
     else return std::forward<X>(x).take();
   }
+  // The list's extents E; its pieces along the first axis, or all its numbers.
+  template <std::size_t... E, class... P>
+  static AnyTensor written(const P&... piece) {
+    using L = Shape<static_cast<Index>(E)...>;
+    static_assert(sizeof(detail::Written<T>) == sizeof(T));
+    static_assert(detail::assignable<T, S, T, L>(), "tenon: Tensor = {...}: extents differ");
+    const void* from[] = {static_cast<const void*>(piece)...};
+    return detail::from_pieces(dtype_of<T>, L{}.extents(), from);
+  }
   void check(const char* name) const {
     const Record& r = any_.record(name);
     bool fits = r.dtype == dtype_of<T> && r.rank == S::rank;
@@ -168,5 +244,25 @@ template <class Tree, class T, class S>
 Tensor(Expression<Tree, T, S>) -> Tensor<T, S>;
 template <class T, class S>
 Tensor(TensorView<T, S>) -> Tensor<T, S>;
+/// `Tensor x = {{1.f, 2.f}, {3.f, 4.f}};` finds element type and extents: two or more numbers, or
+/// lists of one type of number. One number alone says too little: tensor(x) has rank 0, and
+/// Tensor<float, Shape<1>> x = {5} rank 1.
+template <Element T, std::same_as<T>... U>
+  requires(sizeof...(U) > 0)
+Tensor(T, U...)
+->Tensor<T, Shape<1 + static_cast<Index>(sizeof...(U))>>;
+template <Element T, std::size_t... N>
+  requires(sizeof...(N) > 0)
+Tensor(const T (&... x)[N])
+->Tensor<T, Shape<static_cast<Index>(sizeof...(N)), detail::first_of<N...>>>;
+template <Element T, std::size_t... N, std::size_t M>
+  requires(sizeof...(N) > 0)
+Tensor(const T (&... x)[N][M])
+->Tensor<T, Shape<static_cast<Index>(sizeof...(N)), detail::first_of<N...>, static_cast<Index>(M)>>;
+template <Element T, std::size_t... N, std::size_t M, std::size_t K>
+  requires(sizeof...(N) > 0)
+Tensor(const T (&... x)[N][M][K])
+->Tensor<T, Shape<static_cast<Index>(sizeof...(N)), detail::first_of<N...>, static_cast<Index>(M),
+                  static_cast<Index>(K)>>;
 
 }  // namespace tenon

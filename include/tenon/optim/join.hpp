@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// State members of a model over the shards of one step: each shard starts from the step's values,
+// and what the shards left becomes one value.
+#pragma once
+#include <tenon/core/parallel.hpp>
+#include <tenon/tensor/copy.hpp>
+#include <tenon/tensor/model.hpp>
+
+namespace tenon::inline TENON_ISA {
+namespace detail {
+
+/// to = scale_to * to + scale_from * from, contiguous f32 or f64 (from: any dtype).
+inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
+  to.detach();
+  const AnyTensor dense = from.id() == to.id() ? AnyTensor{} : from.to(to.dtype()).to_contiguous();
+  const void* source = dense.defined() ? dense.raw() : to.raw();
+  auto run = [&](auto* p, const auto* q) {
+    using T = std::remove_pointer_t<decltype(p)>;
+    const T a = static_cast<T>(scale_to), b = static_cast<T>(scale_from);
+    const Index n = to.size(), block = 16 * 1024;
+    parallel_for((n + block - 1) / block, n >= Threshold::cheap ? num_threads() : 1, [&](Index k) {
+      const Index end = std::min(n, (k + 1) * block);
+      for (Index i = k * block; i < end; ++i) p[i] = a * p[i] + b * q[i];
+    });
+  };
+  if (to.dtype() == Dtype::f64)
+    run(static_cast<double*>(to.raw_writable()), static_cast<const double*>(source));
+  else if (to.dtype() == Dtype::f32)
+    run(static_cast<float*>(to.raw_writable()), static_cast<const float*>(source));
+  else
+    to = [&] {
+      AnyTensor wide = to.to(Dtype::f32);
+      combine_into(wide, scale_to, dense.defined() ? dense : to, scale_from);
+      return wide.to(to.dtype());
+    }();
+}
+/// to += sign * from. Integers wrap, as they do in the sum of all.
+inline void add_state(AnyTensor& to, const AnyTensor& from, int sign) {
+  if (is_floating(to.dtype())) return combine_into(to, 1, from, sign);
+  AnyTensor sum = to.to(Dtype::i64).clone();
+  const AnyTensor other = from.to(Dtype::i64).to_contiguous();
+  sum.detach();
+  auto* p = static_cast<std::uint64_t*>(sum.raw_writable());
+  const auto* q = static_cast<const std::uint64_t*>(other.raw());
+  for (Index i = 0, n = sum.size(); i < n; ++i) p[i] = sign > 0 ? p[i] + q[i] : p[i] - q[i];
+  to = sum.to(to.dtype());
+}
+
+struct StatePlace {
+  AnyTensor* value;
+  Join join;
+};
+using StatePlaces = std::vector<StatePlace>;
+template <class Model>
+StatePlaces state_places(const Model& model) {
+  StatePlaces list;
+  auto add = [&](const char*, auto& s) { list.push_back({&s.value.any(), s.join}); };
+  if constexpr (holds_state<Model>()) each_typed<true>(nullptr, model, add);
+  return list;
+}
+
+/// The State members of `own` during one step. What a shard leaves in them travels in the model of
+/// its gradient: `leave` turns it into a term of the sum over shards, `add` adds two such sums,
+/// `finish` makes the joined values and stores them. Where the step fails all is as before.
+class StepStates {
+ public:
+  explicit StepStates(StatePlaces own) : own_(std::move(own)), changed_(own_.size()) {
+    for (const StatePlace& s : own_) start_.push_back(*s.value);
+  }
+  ~StepStates() {
+    if (!finished_) begin_shard();
+  }
+  StepStates(const StepStates&) = delete;
+  StepStates& operator=(const StepStates&) = delete;
+
+  void begin_shard() {
+    for (std::size_t i = 0; i < own_.size(); ++i) *own_[i].value = start_[i];
+  }
+  void leave(const StatePlaces& left, double weight) {
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      AnyTensor& v = *left[i].value;
+      if (!v.defined() || !start_[i].defined()) continue;
+      if (v.id() != start_[i].id()) changed_[i] = true;
+      check(i, v);
+      if (own_[i].join == Join::sum) add_state(v, start_[i], -1);
+      if (own_[i].join == Join::weighted_mean) combine_into(v, weight, v, 0);
+    }
+  }
+  void add(const StatePlaces& to, const StatePlaces& from) const {
+    for (std::size_t i = 0; i < own_.size(); ++i)
+      if (own_[i].join != Join::first && to[i].value->defined() && from[i].value->defined())
+        add_state(*to[i].value, *from[i].value, 1);
+  }
+  void finish(const StatePlaces& total, double weight) {
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      AnyTensor& v = *total[i].value;
+      const Join join = own_[i].join;
+      const bool mean = join == Join::weighted_mean;
+      if (start_[i].defined() && v.defined()) {
+        if (!changed_[i] || (mean && !(weight > 0))) v = start_[i];
+        else if (join == Join::sum) add_state(v, start_[i], 1);
+        else if (mean) combine_into(v, 1 / weight, v, 0);
+      }
+      *own_[i].value = v;
+    }
+    finished_ = true;
+  }
+
+ private:
+  void check(std::size_t i, const AnyTensor& v) const {
+    if (!(v.extents() == start_[i].extents()))
+      fail(Error::shape, {"batch_gradient: a shard turned a State of ", start_[i].extents(),
+                          " into one of ", v.extents()});
+  }
+  StatePlaces own_;
+  std::vector<AnyTensor> start_;
+  std::vector<bool> changed_;
+  bool finished_ = false;
+};
+
+/// An argument that is not differentiated, as a loss sees it: its State members are not written.
+template <class X>
+decltype(auto) unwritten(const X& x) {
+  if constexpr (holds_state<X>()) return X(x);
+  else return (x);
+}
+
+}  // namespace detail
+}  // namespace tenon
