@@ -7,8 +7,9 @@
 
 namespace tenon::inline TENON_ISA {
 
-class Recorder;  // kernel/recorder.hpp
-struct Record;   // tensor/record.hpp
+class Recorder;   // kernel/recorder.hpp
+struct Record;    // tensor/record.hpp
+class RankGroup;  // optim/ranks.hpp
 
 enum class Mode : std::uint8_t { automatic, training, evaluation };
 
@@ -19,6 +20,7 @@ struct Ambient {
   Mode mode = Mode::automatic;   ///< automatic: training while a recorder is active
   std::uint64_t seed = 0, position = 0;
   std::uint32_t shard = 0, call = 0;
+  RankGroup* ranks = nullptr;  ///< who shares the shards of a batch; null: this process alone
   /// Asked before the host reads or writes elements, when set; `what` names the access.
   void (*host_access)(const Record& record, const char* what) = nullptr;
 };

@@ -28,7 +28,8 @@ class TENON_SHARED Error : public std::runtime_error {
     format = 9,         ///< a file's contents are wrong; the text names file and offset
     device = 10,        ///< a device is missing or failed
     trace = 11,         ///< something a trace cannot record
-    unsupported = 12    ///< a combination the library does not offer
+    unsupported = 12,   ///< a combination the library does not offer
+    peer = 13           ///< another rank is gone, silent, late, or runs something else
   };
 
   Error(Code code, const std::string& text) : std::runtime_error("tenon::" + text), code_(code) {}

@@ -3,5 +3,6 @@
 #pragma once
 #include <tenon/optim/adam.hpp>
 #include <tenon/optim/optimizer.hpp>
+#include <tenon/optim/ranks.hpp>
 #include <tenon/optim/sgd.hpp>
 #include <tenon/optim/step.hpp>
