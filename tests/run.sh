@@ -6,7 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/tests/support/install.sh"
 install_missing g++ cmake make ninja-build pkg-config libeigen3-dev catch2 zlib1g-dev nlohmann-json3-dev libcli11-dev \
-  '?clang-16' '?clang-tidy-16' '?clang-format-14' '?libbenchmark-dev' '?time' '?dataset-fashion-mnist'
+  '?clang-16' '?clang-tidy-16' '?clang-format-14' '?libbenchmark-dev' '?time' '?dataset-fashion-mnist' '?libopenmpi-dev' '?openmpi-bin'
 
 build=$root/build
 jobs=$(nproc)

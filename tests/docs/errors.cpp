@@ -2,6 +2,7 @@
 // Every text that docs/errors.md shows is one that the library throws.
 #include <tenon/tenon.hpp>
 
+#include <tenon/dist.hpp>
 #include <tenon/io.hpp>
 
 #include "support/catch.hpp"
@@ -23,6 +24,28 @@ std::string row_of(const char* name, F&& f, const std::string& folder = "") {
 struct Net {
   nn::Linear<4, 2> fc;
 };
+
+// Two ranks with seeds of their own; what rank 0 throws, its host called this-host.
+void two_seeds() {
+  dist::Loopback loopback(2);
+  std::string text;
+  auto rank = [&](int r) {
+    seed_random(static_cast<std::uint64_t>(r + 1));
+    try {
+      dist::Communicator communicator(loopback.rank(r));
+      dist::DataParallel(communicator, nn::init<Net>(Rng{1}));
+    } catch (const Error& error) {
+      if (r == 0) text = error.what();
+    }
+  };
+  std::thread other(rank, 1);
+  rank(0);
+  other.join();
+  const std::string host = "(" + dist::host_name() + ")";
+  for (std::size_t at; (at = text.find(host)) != std::string::npos;)
+    text.replace(at, host.size(), "(this-host)");
+  fail(Error::peer, text.substr(text.find("dist: ")));
+}
 
 }  // namespace
 
@@ -60,6 +83,7 @@ TEST_CASE("docs: the errors that the page shows are thrown with these texts") {
       row_of(
           "unsupported",
           [] { nn::cross_entropy(ones(Shape<1, 16777217>{}), zeros<std::int64_t>(Shape<1>{})); }),
+      row_of("peer", two_seeds),
   };
   for (const std::string& row : rows) {
     INFO(row);

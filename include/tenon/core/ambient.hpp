@@ -7,9 +7,10 @@
 
 namespace tenon::inline TENON_ISA {
 
-class Recorder;  // kernel/statement.hpp
-struct Tracer;   // kernel/statement.hpp
-struct Record;   // tensor/record.hpp
+class Recorder;   // kernel/statement.hpp
+struct Tracer;    // kernel/statement.hpp
+struct Record;    // tensor/record.hpp
+class RankGroup;  // optim/ranks.hpp
 
 enum class Mode : std::uint8_t { automatic, training, evaluation };
 
@@ -20,7 +21,8 @@ struct Ambient {
   Mode mode = Mode::automatic;   ///< automatic: training while a recorder is active
   std::uint64_t seed = 0, position = 0;
   std::uint32_t shard = 0, call = 0;
-  Tracer* tracer = nullptr;  ///< hears of every statement, whatever its context
+  Tracer* tracer = nullptr;    ///< hears of every statement, whatever its context
+  RankGroup* ranks = nullptr;  ///< who shares the shards of a batch; null: this process alone
   /// Asked before the host reads or writes elements, when set; `what` names the access.
   void (*host_access)(const Record& record, const char* what) = nullptr;
 };

@@ -29,7 +29,8 @@ class TENON_SHARED Error : public std::runtime_error {
     format = 9,         ///< a file's contents are wrong; the text names file and offset
     device = 10,        ///< a device is missing or failed
     trace = 11,         ///< something a trace cannot record
-    unsupported = 12    ///< a combination the library does not offer
+    unsupported = 12,   ///< a combination the library does not offer
+    peer = 13           ///< another rank is gone, silent, late, or runs something else
   };
 
   /// text: what() as a whole.
@@ -107,6 +108,13 @@ class Piece {
   };
   Kind kind_ = words;
 };
+
+/// The pieces one after the other.
+TENON_COLD inline std::string text_of(std::initializer_list<Piece> pieces) {
+  ErrorText t;
+  for (const Piece& p : pieces) p.append_to(t);
+  return t.text();
+}
 
 /// Throws; out of line. The text begins with the function's name.
 [[noreturn]] TENON_COLD inline void fail(Error::Code code, std::initializer_list<Piece> pieces) {

@@ -339,7 +339,9 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   }
   g.space.arrange(e, how.axes);
   settle_direct(g);
-  const bool cuttable = how.total != Total::none && info.sums_rows && !info.row_leaves && !keep;
+  // The gradient of a sum reads nothing, so a tape changes nothing in how it is added up.
+  if (info.sums_rows) keep = false;
+  const bool cuttable = how.total != Total::none && info.sums_rows && !info.row_leaves;
   if (cuttable) {
     g.space = Space{};
     for (int i = 0; i < info.leaves; ++i) g.leaf[i] = add_operand(g.space, e, 0, leaf[i], nullptr);

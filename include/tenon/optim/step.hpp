@@ -5,6 +5,7 @@
 #include <tenon/core/atomic.hpp>
 #include <tenon/optim/join.hpp>
 #include <tenon/optim/optimizer.hpp>
+#include <tenon/optim/ranks.hpp>
 #include <tenon/optim/scalar.hpp>
 #include <tenon/tape/tape.hpp>
 
@@ -64,12 +65,6 @@ inline void set_shards(int shards) {
   detail::shard_setting().store(shards);
 }
 inline int shards() { return detail::shard_setting().load(); }
-
-/// A metric that a loss function returned beside the loss, summed over the shards.
-struct Metric {
-  std::string name;
-  Scalar value;
-};
 
 /// What batch_gradient returns: the gradient of a model, the loss and what was counted with it.
 template <class Model>
@@ -135,21 +130,28 @@ Scalar number_of(R&& r) {
   }
 }
 
+// The gradient goes into g, or to the ranks that share the batch.
+template <class Model, class L>
+void shard_backward(Tape& tape, const L& loss, const Model& net, Gradient<Model>& g,
+                    OwnShards* own) {
+  if (own) own->backward(tape, loss.any(), g.loss, g.weight, std::move(g.metrics));
+  else g.model = tape.gradient(loss, net);
+}
+
 // One shard: forward and backward under a tape of its own.
 template <class Loss, class Model, class Batch, class... Extra>
-Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& batch,
-                               Index samples, const Extra&... extra) {
+Gradient<Model> shard_gradient(OwnShards* own, const Loss& loss, const Model& net,
+                               const Batch& batch, Index samples, const Extra&... extra) {
   Gradient<Model> g;
   Tape tape;
   auto result = loss(net, batch, unwritten(extra)...);
   using R = decltype(result);
   if constexpr (TensorExpr<R>) {
     Tensor value(std::move(result));
-    g.model = tape.gradient(value, net);
     g.loss = number_of(value), g.weight = static_cast<double>(samples);
+    shard_backward(tape, value, net, g, own);
   } else {
     Tensor value(result.loss);
-    g.model = tape.gradient(value, net);
     g.loss = number_of(value);
     if constexpr (requires { result.weight; }) g.weight = number_of(result.weight);
     else g.weight = static_cast<double>(samples);
@@ -157,7 +159,32 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
       if (name != "loss" && name != "weight")
         g.metrics.push_back({std::string(name), number_of(m)});
     });
+    shard_backward(tape, value, net, g, own);
   }
+  return g;
+}
+
+// The gradient where several ranks share the shards; run computes one of them.
+template <class Model>
+TENON_COLD Gradient<Model> ranked_gradient(Ambient& a, const Model& net, const ShardCut& cut,
+                                           OwnShards::Run run, const void* context) {
+  if (cut.ranks > cut.shards)
+    fail(Error::value, {"batch_gradient: ", cut.ranks, " ranks cannot share ", cut.shards,
+                        " shards; set_shards(", cut.ranks, ") or more"});
+  Gradient<Model> g;
+  g.model = net;
+  Members states(Members::states);
+  collect_members(states, net);
+  if (states.size())
+    fail(Error::unsupported,
+         {"batch_gradient: the model has states (", states.size(), "), which ranks do not join"});
+  Members parameters(Members::parameters), out(Members::parameters);
+  collect_members(parameters, net), visit_members(out, g.model);
+  check_distinct(parameters, parameter_path<Model>, &net);
+  OwnShards own(*a.ranks, parameters, cut);
+  GradientSum sum = own.sum(a.position, run, context);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::move(sum.gradient[i]);
+  g.loss = sum.loss, g.weight = sum.weight, g.metrics = std::move(sum.metrics);
   return g;
 }
 
@@ -173,6 +200,8 @@ Gradient<Model> shard_gradient(const Loss& loss, const Model& net, const Batch& 
 /// loss: a function without captures or an aggregate; it returns a rank-0 tensor, or a struct with
 /// members loss, optionally weight, and metrics. extra is not differentiated, and its State members
 /// are not written.
+/// Where ranks share the shards (dist/data_parallel.hpp) every one of them calls with the same
+/// batch and gets the same gradient, to the bit that of one process with as many shards.
 /// Errors: Error::value for an empty batch, Error::shape when tensors of the batch differ in their
 /// first extent.
 template <class Loss, class Model, class Batch, class... Extra>
@@ -195,9 +224,11 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   ++a.position;
   a.call = 0, a.shard = 0;
   const Index count = shards();
-  if (count == 1) return detail::shard_gradient(loss, net, batch, rows, extra...);
+  const bool ranked = a.ranks && a.ranks->size() > 1;
+  if (count == 1 && !ranked)
+    return detail::shard_gradient(nullptr, loss, net, batch, rows, extra...);
   detail::StepStates states(detail::state_places(net));
-  auto one = [&](Index v) {
+  auto one = [&](Index v, detail::OwnShards* own) {
     states.begin_shard();
     const Index begin = v * rows / count, end = (v + 1) * rows / count;
     Batch part = batch;
@@ -205,15 +236,24 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
       t = std::remove_cvref_t<decltype(t)>(detail::rows_of(t.any(), begin, end));
     });
     a.shard = static_cast<std::uint32_t>(v), a.call = 0;
-    Gradient<Model> g = detail::shard_gradient(loss, net, part, end - begin, extra...);
+    Gradient<Model> g = detail::shard_gradient(own, loss, net, part, end - begin, extra...);
     return g;
   };
+  if (ranked) {
+    auto run = [](const void* context, Index v, detail::OwnShards& own) {
+      (*static_cast<const decltype(one)*>(context))(v, &own);
+    };
+    Gradient<Model> g = detail::ranked_gradient(a, net, {count, rows, a.ranks->size()}, run, &one);
+    g.scale(1 / g.weight);
+    g.loss /= g.weight;
+    return g;
+  }
   auto empty = [&](Index v) { return v * rows / count == (v + 1) * rows / count; };
   // Sums of weight * gradient; divided by the whole weight at the end.
   auto tree = [&](auto& self, Index lo, Index hi) -> std::optional<Gradient<Model>> {
     if (hi - lo == 1) {
       if (empty(lo)) return std::nullopt;
-      Gradient<Model> g = one(lo);
+      Gradient<Model> g = one(lo, nullptr);
       states.leave(detail::state_places(g.model), g.weight);
       g.scale(g.weight);
       g.loss *= g.weight;

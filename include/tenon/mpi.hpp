@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Umbrella of dist/ with MPI (link tenon::mpi); not part of tenon.hpp, so that only who includes it
+// pays. dist.hpp is the same without MPI.
+#pragma once
+#include <tenon/dist/buckets.hpp>
+#include <tenon/dist/collective.hpp>
+#include <tenon/dist/communicator.hpp>
+#include <tenon/dist/data_parallel.hpp>
+#include <tenon/dist/facts.hpp>
+#include <tenon/dist/loopback.hpp>
+#include <tenon/dist/mpi.hpp>
+#include <tenon/dist/transport.hpp>
