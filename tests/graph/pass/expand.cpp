@@ -46,3 +46,26 @@ TEST_CASE("expand: a whole training step as single operations, for any batch siz
   tenon::detail::collect_members(x, net), tenon::detail::collect_members(y, twin);
   for (std::size_t i = 0; i < x.size(); ++i) CHECK(distance(values(x[i]), values(y[i])) < 1e-4);
 }
+
+TEST_CASE("expand: one operation of a number, or of one tensor twice") {
+  struct In {
+    Tensor<float, Shape<dyn, 4>> x;
+  };
+  struct Out {
+    Tensor<float, Shape<dyn, 4>> scaled, square, turned;
+  };
+  auto f = [](const In& in) {
+    return Out{Tensor(in.x * 2), Tensor(in.x * in.x), Tensor(3 / in.x)};
+  };
+  const In in{spread<float, Shape<dyn, 4>>(1, {5, 4}, 1, 2)};
+  const graph::Program program(graph::expand(trace(f, in).graph()));
+  graph::Workspace workspace;
+  AnyTensor x = in.x.any();
+  AnyTensor* inputs[] = {&x};
+  std::vector<AnyTensor> result(3);
+  program(workspace, inputs, result);
+  const Out want = f(in);
+  CHECK(distance(result[0], want.scaled.any()) == 0);
+  CHECK(distance(result[1], want.square.any()) == 0);
+  CHECK(distance(result[2], want.turned.any()) == 0);
+}

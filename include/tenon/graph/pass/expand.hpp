@@ -49,11 +49,19 @@ class Expansion {
     GroupCall how = n.how;
     kernel::settle_scale(*n.info, operand, how);
     const Dtype dtype = g_.value(n.out[0]).dtype;
-    const bool single = n.info->node_count == 1 && !n.info->product;
+    const bool single = is_single(*n.info);
     if (n.info->node_count == 0 || (single && how.total == Total::none))
       at(n.out[0]) = kernel::evaluate(single ? *n.info->nodes[0].op->single : *n.info, operand,
                                       n.operands, n.scalar.data(), how, dtype, Context{});
     else at(n.out[0]) = kernel::interpret_forward(*n.info, operand, n.scalar.data(), how, dtype);
+  }
+  /// One operation of leaves alone, in their order.
+  static bool is_single(const StatementInfo& i) {
+    if (i.node_count != 1 || i.product || i.scalars || i.leaves != i.nodes[0].op->arity)
+      return false;
+    for (int k = 0; k < i.leaves; ++k)
+      if (i.nodes[0].operand[k] != k) return false;
+    return true;
   }
   void function(const Node& n, Recording& r) {
     std::vector<AnyTensor> operand, result;
