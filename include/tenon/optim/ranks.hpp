@@ -23,6 +23,7 @@ struct GradientSum {
   double loss = 0;    ///< sum of weight * loss
   double weight = 0;  ///< samples, or the sum of the weights
   std::vector<Metric> metrics;
+  double stop = 0;  ///< how many asked the run to end after this step
 };
 
 /// A node of the tree over the shards: the sum of [begin, end).
@@ -81,6 +82,19 @@ class RankGroup {
 
  protected:
   ~RankGroup() = default;
+};
+
+/// Who applies gradients in place of the optimizer: `update` asks the one in ambient().updater.
+class Updater {
+ public:
+  /// Gives every parameter its value after the step. rule, number: the optimizer's, by name and by
+  /// its numbers; parameters and gradients in the order of the model's members.
+  virtual void update(const char* rule, std::span<const double> number,
+                      std::span<AnyTensor* const> parameters,
+                      std::span<AnyTensor* const> gradients) = 0;
+
+ protected:
+  ~Updater() = default;
 };
 
 namespace detail {

@@ -283,12 +283,30 @@ struct UpdateOptions {
   bool when = true;  ///< false: nothing happens (an overflowed step is skipped)
 };
 
-/// One step of the optimizer with a gradient from batch_gradient.
+namespace detail {
+template <class Rule, class Model>
+TENON_COLD void update_elsewhere(Updater& updater, optim::Optimizer<Rule, Model>& optimizer,
+                                 Model& net, const Model& gradient) {
+  Members own(Members::parameters), slope(Members::parameters);
+  visit_members(own, net), collect_members(slope, gradient);
+  double number[optim::detail::number_count<Rule> + 1];
+  const double* end = optim::detail::put_numbers(optimizer.rule, number);
+  const char* name = "update";
+  if constexpr (requires { Rule::name; }) name = Rule::name;
+  updater.update(name, {number, end}, {own.begin(), own.end()}, {slope.begin(), slope.end()});
+  ++optimizer.steps;
+}
+}  // namespace detail
+
+/// One step of the optimizer with a gradient from batch_gradient; by a server where there is one
+/// (dist/server_training.hpp), which then keeps the optimizer's state.
 template <class Rule, class Model>
 void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model>& g,
             UpdateOptions options = {}) {
   if (!options.when) return;
   if (options.scale != 1) g.scale(options.scale);
+  if (Updater* updater = ambient().updater) [[unlikely]]
+    return detail::update_elsewhere(*updater, optimizer, net, g.model);
   optimizer.step(net, g.model);
 }
 
