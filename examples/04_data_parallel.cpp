@@ -43,6 +43,7 @@ auto loss(const Net& net, const Sample& batch) {
 struct Options : fashion::Options {
   int shards = 0, loopback = 0;
   std::int64_t bucket = 512 * 1024;
+  bool trace = false;
   dist::Timeouts timeouts;
 };
 
@@ -78,14 +79,18 @@ void run(const Options& options, dist::Communicator* communicator) {
                        {"last step", std::to_string(last)},
                        {"momentum", std::to_string(train::hash_parameters(optimizer.state[0]))}}});
 
+  std::optional<TracedLoss<Net, Sample>> traced;  // forward and backward as a graph
   train::Progress progress;
   double test = 0, sum = 0;
   std::int64_t counted = 0;
   while (at.step < last) {
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted,
-        ++at.step;
+    const Sample sample{batch.x, batch.label};
+    if (options.trace && !traced) traced.emplace(trace_loss(loss, net, sample));
+    sum += traced ? train_step(net, optimizer, *traced, sample).loss
+                  : train_step(net, optimizer, loss, sample).loss;
+    ++counted, ++at.step;
     const bool epoch_ends = step + 1 == per_epoch || at.step == last;
     if (!first) continue;
     const std::string name = "epoch " + std::to_string(epoch + 1);
@@ -159,6 +164,7 @@ int main(int argc, char** argv) {
   add_options(app, o);
   app.add_option("--shards", o.shards,
                  "virtual shards of a batch, on which alone the result depends (the ranks)");
+  app.add_flag("--trace", o.trace, "replay the gradient of the first step as a graph");
   app.add_option("--bucket", o.bucket, "bytes of gradient that travel together (524288)");
   app.add_option("--loopback", o.loopback, "ranks that are threads of this process");
   app.add_option("--deadline", o.timeouts.deadline,
