@@ -48,7 +48,7 @@ same 'resumed on 2 ranks' "$program" --resume part --loopback 2
 same 'resumed alone' "$program" --resume part
 if [ $mpi = yes ]; then
   for n in 1 2 3 4; do same "mpirun -n $n" mpirun -n $n "$program"; done
-  same 'mpirun -n 3, traced, two threads' mpirun -n 3 "$program" --trace --threads 2
+  same 'mpirun -n 3, traced' mpirun -n 3 "$program" --trace
   same 'mpirun -n 3, small buckets' mpirun -n 3 "$program" --bucket 65536
   same 'resumed by mpirun -n 4' mpirun -n 4 "$program" --resume part
 fi

@@ -244,6 +244,9 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   const bool ranked = a.ranks && a.ranks->size() > 1;
   if (count == 1 && !ranked)
     return detail::shard_gradient(nullptr, loss, net, batch, rows, extra...);
+  if (a.tracer)
+    fail(Error::trace, {"batch_gradient: a step over ", count,
+                        " shards cannot be traced as a whole; ", "trace its loss with trace_loss"});
   // Ranks refuse a model with states, which their threads may share.
   detail::StepStates states(ranked ? detail::StatePlaces{} : detail::state_places(net));
   auto one = [&](Index v, detail::OwnShards* own) {
