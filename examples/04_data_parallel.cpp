@@ -4,6 +4,7 @@
 //   mpirun -n 4 build/examples/04_data_parallel --shards 8 --threads 1
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
+#include <tenon/train/traced_loss.hpp>
 #ifdef TENON_WITH_MPI
 #include <tenon/mpi.hpp>
 #else
