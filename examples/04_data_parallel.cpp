@@ -4,6 +4,7 @@
 //   mpirun -n 4 build/examples/04_data_parallel --shards 8 --threads 1
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
+#include <tenon/train/traced_loss.hpp>
 #ifdef TENON_WITH_MPI
 #include <tenon/mpi.hpp>
 #else
@@ -43,6 +44,7 @@ auto loss(const Net& net, const Sample& batch) {
 struct Options : fashion::Options {
   int shards = 0, loopback = 0;
   std::int64_t bucket = 512 * 1024;
+  bool trace = false;
   dist::Timeouts timeouts;
 };
 
@@ -79,6 +81,7 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
                        {"last step", std::to_string(last)},
                        {"momentum", std::to_string(train::hash_parameters(optimizer.state[0]))}}});
 
+  std::optional<TracedLoss<Net, Sample>> traced;  // forward and backward as a graph
   train::Progress progress;
   double test = 0, sum = 0;
   std::int64_t counted = 0;
@@ -89,7 +92,9 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
     if (ranks && signals.caught()) ranks->ask_to_stop();
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    auto g = batch_gradient(loss, net, Sample{batch.x, batch.label});
+    const Sample sample{batch.x, batch.label};
+    if (options.trace && !traced) traced.emplace(trace_loss(loss, net, sample));
+    auto g = traced ? batch_gradient(*traced, net, sample) : batch_gradient(loss, net, sample);
     {
       std::optional<train::StopCheckpoint::Change> change;
       if (checkpoint) change.emplace(*checkpoint);
@@ -179,6 +184,7 @@ int main(int argc, char** argv) {
   add_options(app, o);
   app.add_option("--shards", o.shards,
                  "virtual shards of a batch, on which alone the result depends (the ranks)");
+  app.add_flag("--trace", o.trace, "replay the gradient of the first step as a graph");
   app.add_option("--bucket", o.bucket, "bytes of gradient that travel together (524288)");
   app.add_option("--loopback", o.loopback, "ranks that are threads of this process");
   app.add_option("--deadline", o.timeouts.deadline,

@@ -139,6 +139,14 @@ class OwnShards final : public GradientSink {
                   AfterGradient::end, this);
   }
 
+  /// The gradients of a shard that are there already, one a parameter.
+  TENON_COLD void take(const Members& gradients, double value, double weight,
+                       std::vector<Metric>&& metrics) {
+    into_->loss = value * weight, into_->weight = weight, into_->metrics = std::move(metrics);
+    into_->gradient.assign(parameters_.size(), {});
+    for (std::size_t i = 0; i < gradients.size(); ++i) final(static_cast<int>(i), gradients[i]);
+  }
+
   TENON_COLD void final(int index, const AnyTensor& gradient) override {
     const auto i = static_cast<std::size_t>(index);
     AnyTensor sum = gradient.to(parameters_[i].dtype());

@@ -6,3 +6,4 @@
 #include <tenon/train/saved_graph.hpp>
 #include <tenon/train/signals.hpp>
 #include <tenon/train/stop_checkpoint.hpp>
+#include <tenon/train/traced_loss.hpp>
