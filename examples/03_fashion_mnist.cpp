@@ -33,7 +33,8 @@ auto loss(const Net& net, const Sample& batch) {
   return nn::cross_entropy(net(batch.x), batch.label);
 }
 
-void run(const fashion::Options& options) {
+// Returns the program's exit code.
+int run(const fashion::Options& options) {
   check(options);
   check_checkpoint(options);
   if (options.threads > 0) set_num_threads(options.threads);
@@ -53,11 +54,17 @@ void run(const fashion::Options& options) {
   train::Progress progress;
   double test = 0, sum = 0;
   std::int64_t counted = 0;
-  while (at.step < last) {
+  train::Signals signals;  // after SIGINT or SIGTERM the step ends, and the run with a checkpoint
+  train::StopCheckpoint checkpoint(signals, options.checkpoint, net, optimizer, at);
+  while (at.step < last && !signals.caught()) {
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted,
-        ++at.step;
+    auto g = batch_gradient(loss, net, Sample{batch.x, batch.label});
+    {
+      auto change = checkpoint.change();
+      update(optimizer, net, g), ++at.step;
+    }
+    sum += g.loss, ++counted;
     const std::string name = "epoch " + std::to_string(epoch + 1);
     progress.show(name, step + 1, per_epoch, sum / static_cast<double>(counted));
     if (step + 1 < per_epoch && at.step < last) continue;
@@ -68,13 +75,19 @@ void run(const fashion::Options& options) {
     std::fflush(stdout);
     sum = 0, counted = 0;
   }
+  checkpoint.save();
+  if (signals.caught()) {
+    progress.clear();
+    std::printf("stopped by %s after step %lld\n", signals.name(), static_cast<long long>(at.step));
+    return signals.exit_code();
+  }
   if (counted == 0 && test == 0) test = fashion::accuracy(net, set);
-  train::save_checkpoint(options.checkpoint, net, optimizer, at);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));
   std::printf("test accuracy %.4f after %.4g epochs, %.1f s\n", test,
               static_cast<double>(at.step) / static_cast<double>(per_epoch), seconds);
+  return 0;
 }
 
 int main(int argc, char** argv) {
@@ -83,7 +96,7 @@ int main(int argc, char** argv) {
   add_options(app, o);
   try {
     app.parse(argc, argv);
-    run(o);
+    return run(o);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
   } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 //   mpirun -n 4 build/examples/04_data_parallel --shards 8 --threads 1
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
+#include <tenon/train/traced_loss.hpp>
 #ifdef TENON_WITH_MPI
 #include <tenon/mpi.hpp>
 #else
@@ -43,11 +44,13 @@ auto loss(const Net& net, const Sample& batch) {
 struct Options : fashion::Options {
   int shards = 0, loopback = 0;
   std::int64_t bucket = 512 * 1024;
+  bool trace = false;
   dist::Timeouts timeouts;
 };
 
 // What one rank does; without a communicator, a process alone. Only rank 0 prints and writes.
-void run(const Options& options, dist::Communicator* communicator) {
+// Returns the program's exit code.
+int run(const Options& options, dist::Communicator* communicator, const train::Signals& signals) {
   const bool first = !communicator || communicator->rank() == 0;
   if (first) check_checkpoint(options);
   const auto start = std::chrono::steady_clock::now();
@@ -78,14 +81,27 @@ void run(const Options& options, dist::Communicator* communicator) {
                        {"last step", std::to_string(last)},
                        {"momentum", std::to_string(train::hash_parameters(optimizer.state[0]))}}});
 
+  std::optional<TracedLoss<Net, Sample>> traced;  // forward and backward as a graph
   train::Progress progress;
   double test = 0, sum = 0;
   std::int64_t counted = 0;
-  while (at.step < last) {
+  std::optional<train::StopCheckpoint> checkpoint;
+  if (first) checkpoint.emplace(signals, options.checkpoint, net, optimizer, at);
+  bool stop = false;
+  while (at.step < last && !stop) {
+    if (ranks && signals.caught()) ranks->ask_to_stop();
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted,
-        ++at.step;
+    const Sample sample{batch.x, batch.label};
+    if (options.trace && !traced) traced.emplace(trace_loss(loss, net, sample));
+    auto g = traced ? batch_gradient(*traced, net, sample) : batch_gradient(loss, net, sample);
+    {
+      std::optional<train::StopCheckpoint::Change> change;
+      if (checkpoint) change.emplace(*checkpoint);
+      update(optimizer, net, g), ++at.step;
+    }
+    sum += g.loss, ++counted;
+    stop = ranks ? ranks->stop() : signals.caught() != 0;  // all ranks after the same step
     const bool epoch_ends = step + 1 == per_epoch || at.step == last;
     if (!first) continue;
     const std::string name = "epoch " + std::to_string(epoch + 1);
@@ -96,31 +112,38 @@ void run(const Options& options, dist::Communicator* communicator) {
     std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(),
                 sum / static_cast<double>(counted), test);
     std::fflush(stdout);
-    train::save_checkpoint(options.checkpoint, net, optimizer, at);  // a lost run goes on from here
+    checkpoint->save_and_go_on();  // a lost run goes on from here
     sum = 0, counted = 0;
   }
+  if (first) checkpoint->save();
   if (communicator) communicator->finish();
-  if (!first) return;
+  if (stop) {
+    progress.clear();
+    if (first)
+      std::printf("stopped by %s after step %lld\n", signals.name(),
+                  static_cast<long long>(at.step));
+    return signals.exit_code();
+  }
+  if (!first) return 0;
   if (counted == 0 && test == 0) test = fashion::accuracy(net, set);
-  train::save_checkpoint(options.checkpoint, net, optimizer, at);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));
   std::printf("test accuracy %.4f after %.4g epochs, %.1f s\n", test,
               static_cast<double>(at.step) / static_cast<double>(per_epoch), seconds);
+  return 0;
 }
 
 // The communicator comes first: the others hear from this rank while it reads its data.
-int run_rank(const Options& options, dist::Transport& transport) {
+int run_rank(const Options& options, dist::Transport& transport, const train::Signals& signals) {
   try {
     dist::Communicator communicator(transport, options.timeouts);
     try {
-      run(options, &communicator);
+      return run(options, &communicator, signals);
     } catch (const std::exception& error) {
       communicator.abandon(error.what());
       throw;
     }
-    return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: rank %d: %s\n", transport.rank(), error.what());
     return 3;
@@ -132,23 +155,25 @@ int run_all(Options& o) {
   if (o.shards < 0) fail(Error::value, "--shards must not be negative");
   if (o.bucket < 1) fail(Error::value, "--bucket must be positive");
   if (o.threads > 0) set_num_threads(o.threads);
+  train::Signals signals;
 #ifdef TENON_WITH_MPI
   if (dist::under_mpirun()) {
     if (o.loopback > 0) fail(Error::value, "--loopback is not for mpirun");
     dist::MpiTransport transport(0.8 * o.timeouts.deadline);
     set_shards(o.shards > 0 ? o.shards : transport.size());
-    if (const int code = run_rank(o, transport)) dist::end_process(code);
-    return 0;
+    const int code = run_rank(o, transport, signals);
+    if (code == 3) dist::end_process(code);
+    return code;
   }
 #endif
   set_shards(o.shards > 0 ? o.shards : std::max(o.loopback, 1));
-  if (o.loopback == 0) return run(o, nullptr), 0;
+  if (o.loopback == 0) return run(o, nullptr, signals);
   dist::Loopback loopback(o.loopback);
   std::vector<int> codes(static_cast<std::size_t>(o.loopback));
   std::vector<std::thread> threads;
   for (int r = 0; r < o.loopback; ++r)
     threads.emplace_back(
-        [&, r] { codes[static_cast<std::size_t>(r)] = run_rank(o, loopback.rank(r)); });
+        [&, r] { codes[static_cast<std::size_t>(r)] = run_rank(o, loopback.rank(r), signals); });
   for (std::thread& t : threads) t.join();
   return *std::max_element(codes.begin(), codes.end());
 }
@@ -159,6 +184,7 @@ int main(int argc, char** argv) {
   add_options(app, o);
   app.add_option("--shards", o.shards,
                  "virtual shards of a batch, on which alone the result depends (the ranks)");
+  app.add_flag("--trace", o.trace, "replay the gradient of the first step as a graph");
   app.add_option("--bucket", o.bucket, "bytes of gradient that travel together (524288)");
   app.add_option("--loopback", o.loopback, "ranks that are threads of this process");
   app.add_option("--deadline", o.timeouts.deadline,

@@ -7,4 +7,9 @@
 #include <tenon/dist/data_parallel.hpp>
 #include <tenon/dist/facts.hpp>
 #include <tenon/dist/loopback.hpp>
+#include <tenon/dist/parameter_server.hpp>
+#include <tenon/dist/request.hpp>
+#include <tenon/dist/served_rule.hpp>
+#include <tenon/dist/server.hpp>
+#include <tenon/dist/server_training.hpp>
 #include <tenon/dist/transport.hpp>

@@ -9,4 +9,9 @@
 #include <tenon/dist/facts.hpp>
 #include <tenon/dist/loopback.hpp>
 #include <tenon/dist/mpi.hpp>
+#include <tenon/dist/parameter_server.hpp>
+#include <tenon/dist/request.hpp>
+#include <tenon/dist/served_rule.hpp>
+#include <tenon/dist/server.hpp>
+#include <tenon/dist/server_training.hpp>
 #include <tenon/dist/transport.hpp>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Umbrella of train/; not part of tenon.hpp, so that only who includes it pays.
+// Umbrella of train/ without graphs: train/traced_loss.hpp and train/saved_graph.hpp cost a second
+// more and are included where they are used. Not part of tenon.hpp.
 #pragma once
-#include <tenon/train/all.hpp>
+#include <tenon/train/checkpoint.hpp>
+#include <tenon/train/progress.hpp>
+#include <tenon/train/signals.hpp>
+#include <tenon/train/stop_checkpoint.hpp>

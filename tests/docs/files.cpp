@@ -18,6 +18,11 @@ struct Net {
   nn::Linear<4, 2> fc;
   auto operator()(const auto& x) const { return fc(x); }
 };
+struct Sample {
+  Tensor<float, Shape<dyn, 4>> x;
+  Tensor<std::int64_t, Shape<dyn>> label;
+};
+auto loss(const Net& net, const Sample& s) { return nn::cross_entropy(net(s.x), s.label); }
 }  // namespace
 
 TEST_CASE("docs: files") {
@@ -64,4 +69,25 @@ TEST_CASE("docs: batches and checkpoints") {
   std::printf("weights %016llx\n", static_cast<unsigned long long>(train::hash_parameters(net)));
   // example-end checkpoint
   CHECK(at.step == 137);
+}
+
+TEST_CASE("docs: a run that signals may end") {
+  const tests::TemporaryFolder folder;
+  const std::string path = folder / "run.safetensors";
+  auto net = nn::init<Net>(Rng{1});
+  auto optimizer = optim::make(optim::Sgd{.lr = 0.1f}, net);
+  const Sample batch{normal(Rng{2}, Shape<dyn, 4>{10}), randint(Rng{3}, 0, 2, Shape<dyn>{10})};
+  train::Position at;
+  const std::int64_t last = 5;
+  // example-begin signals
+  train::Signals signals;
+  train::StopCheckpoint checkpoint(signals, path, net, optimizer, at);
+  while (at.step < last && !signals.caught()) {
+    auto g = batch_gradient(loss, net, batch);
+    auto change = checkpoint.change();  // until the end of the step the state is between two
+    update(optimizer, net, g), ++at.step;
+  }
+  checkpoint.save();
+  // example-end signals
+  CHECK(train::load_checkpoint(path, net, optimizer).step == 5);
 }

@@ -37,6 +37,8 @@ first=$(hash_of)
 [ "$(grep -cE '^epoch [0-9]+  loss [0-9.]+  test accuracy 0\.[0-9]+$' out)" = 15 ] || wrong "lines of epochs: $(cat out)"
 law=(--samples 1000 --batch 48 --dropout 0.1)
 same 'two threads' "$program" --threads 2
+same traced "$program" --threads 1 --trace
+same 'traced, loopback 4, small buckets' "$program" --threads 1 --loopback 4 --bucket 65536 --trace
 same 'loopback 2' "$program" --threads 1 --loopback 2
 same 'loopback 4, small buckets' "$program" --threads 1 --loopback 4 --bucket 65536
 law+=(--threads 1)
@@ -46,6 +48,7 @@ same 'resumed on 2 ranks' "$program" --resume part --loopback 2
 same 'resumed alone' "$program" --resume part
 if [ $mpi = yes ]; then
   for n in 1 2 3 4; do same "mpirun -n $n" mpirun -n $n "$program"; done
+  same 'mpirun -n 3, traced' mpirun -n 3 "$program" --trace
   same 'mpirun -n 3, small buckets' mpirun -n 3 "$program" --bucket 65536
   same 'resumed by mpirun -n 4' mpirun -n 4 "$program" --resume part
 fi

@@ -153,6 +153,14 @@ TEST_CASE("what cannot be traced is an error that names it") {
       "statements for one batch");
 }
 
+TEST_CASE("a whole step over several shards is refused with the way out") {
+  auto net = nn::init<Net>(Rng{3});
+  auto optimizer = optim::make(optim::Sgd{}, net);
+  set_shards(2);
+  CHECK_THROWS_WITH(trace(train, net, optimizer, batch(6, 1)), ContainsSubstring("trace_loss"));
+  set_shards(1);
+}
+
 TEST_CASE("members that are no tensors are guards, and inputs that do not fit are refused") {
   auto net = nn::init<Net>(Rng{3});
   const Batch b = batch(5, 2);

@@ -66,7 +66,7 @@ TEST_CASE("a damaged graph file is refused, naming file, field and offset") {
   };
   refuses("\"tenon_graph\": 1", "\"tenon_graph\": 2", "field tenon_graph is version 2");
   refuses("\"op\":\"matmul\"", "\"op\":\"matmull\"", ".op names no operation");
-  refuses("\"in\":[", "\"in\":[999999,", ".in[0] is 999999");
+  refuses("\"in\":[-1,", "\"in\":[999999,", ".in[0] is 999999");
   refuses("\"in\":[", "\"in\":{},\"im\":[", ".in is not an array");
   refuses("\"out\":[", "\"out\":[-4,", "is -4, not in");
   refuses("\"dtype\":\"f32\"", "\"dtype\":\"f31\"", "values[0].dtype is no dtype");

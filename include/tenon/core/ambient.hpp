@@ -11,6 +11,7 @@ class Recorder;   // kernel/statement.hpp
 struct Tracer;    // kernel/statement.hpp
 struct Record;    // tensor/record.hpp
 class RankGroup;  // optim/ranks.hpp
+class Updater;    // optim/ranks.hpp
 
 enum class Mode : std::uint8_t { automatic, training, evaluation };
 
@@ -23,6 +24,7 @@ struct Ambient {
   std::uint32_t shard = 0, call = 0;
   Tracer* tracer = nullptr;    ///< hears of every statement, whatever its context
   RankGroup* ranks = nullptr;  ///< who shares the shards of a batch; null: this process alone
+  Updater* updater = nullptr;  ///< who applies gradients in `update`; null: the optimizer, here
   /// Asked before the host reads or writes elements, when set; `what` names the access.
   void (*host_access)(const Record& record, const char* what) = nullptr;
 };

@@ -140,7 +140,7 @@ class CountBucket final : public Bucket {
       : own_{{double(position), double(rows), double(rank)}}, slots_(slots) {}
 
   void set(int slot, const GradientSum& sum) {
-    at(slot) = {true, {sum.loss, sum.weight}, {}};
+    at(slot) = {true, {sum.loss, sum.weight, sum.stop}, {}};
     for (const Metric& m : sum.metrics) {
       at(slot).values.push_back(m.value);
       (at(slot).names += m.name) += '\n';
@@ -148,9 +148,9 @@ class CountBucket final : public Bucket {
   }
   void read_total(GradientSum& sum) const {
     const Count& c = total_;
-    sum.loss = c.values[0], sum.weight = c.values[1];
+    sum.loss = c.values[0], sum.weight = c.values[1], sum.stop = c.values[2];
     std::size_t begin = 0;
-    for (std::size_t i = 2; i < c.values.size(); ++i) {
+    for (std::size_t i = 3; i < c.values.size(); ++i) {
       const std::size_t end = c.names.find('\n', begin);
       sum.metrics.push_back({c.names.substr(begin, end - begin), c.values[i]});
       begin = end + 1;
@@ -206,7 +206,7 @@ class CountBucket final : public Bucket {
             static_cast<Index>(own_[2]), " one of ", static_cast<Index>(own_[1]), " at ",
             static_cast<Index>(own_[0])});
     bytes = bytes.subspan(sizeof head);
-    if (!(head[4] >= 0 && head[4] <= double(bytes.size() / sizeof(double))))
+    if (!(head[4] >= (head[3] != 0 ? 3 : 0) && head[4] <= double(bytes.size() / sizeof(double))))
       fail(Error::format, {"a count is cut off"});
     Count c{head[3] != 0, std::vector<double>(static_cast<std::size_t>(head[4])), {}};
     const std::size_t numbers = c.values.size() * sizeof(double);

@@ -77,6 +77,7 @@ class Communicator {
 
   int rank() const { return transport_.rank(); }
   int size() const { return transport_.size(); }
+  const Timeouts& timeouts() const { return timeouts_; }
 
   /// Hands a job over. One at a time: wait() ends it.
   void start(std::shared_ptr<Job> job) {

@@ -157,14 +157,22 @@ class DataParallel final : public RankGroup {
     if (exchange_->ready(node, parameter, sum)) communicator_.wake();
   }
   void counted(int node, const GradientSum& sum) override {
-    if (exchange_->counted(node, sum)) communicator_.wake();
+    const GradientSum own{{}, sum.loss, sum.weight, sum.metrics, asked_ ? 1.0 : 0.0};
+    if (exchange_->counted(node, own)) communicator_.wake();
   }
   GradientSum finish() override {
     const auto exchange = std::move(exchange_);
     communicator_.wait();
     communicator_.set_activity("after step " + std::to_string(position_));
-    return exchange->result();
+    GradientSum sum = exchange->result();
+    stop_ = sum.stop > 0;
+    return sum;
   }
+  /// Asks all ranks to end together. It travels with the counts of this rank's next step, if it has
+  /// rows in it.
+  void ask_to_stop() { asked_ = true; }
+  /// Whether a rank had asked before the step that has just ended: the same answer on every rank.
+  bool stop() const { return stop_; }
   void abandon(const char* why) noexcept override {
     exchange_ = nullptr;
     communicator_.abandon(why);
@@ -177,6 +185,7 @@ class DataParallel final : public RankGroup {
   RankGroup* before_ = nullptr;
   std::shared_ptr<detail::Exchange> exchange_;
   std::uint64_t step_ = 0, position_ = 0;
+  bool asked_ = false, stop_ = false;
 };
 
 }  // namespace tenon::dist

@@ -16,7 +16,17 @@ namespace tenon::inline TENON_ISA::dist {
 
 /// What a message is, at the front of its bytes.
 struct Tag {
-  enum Kind : std::uint32_t { heartbeat = 1, failure, goodbye, facts, verdict, part, total };
+  enum Kind : std::uint32_t {
+    heartbeat = 1,
+    failure,
+    goodbye,
+    facts,
+    verdict,
+    part,
+    total,
+    request,
+    reply
+  };
   std::uint32_t kind = 0;
   std::uint32_t bucket = 0;
   std::uint64_t step = 0;

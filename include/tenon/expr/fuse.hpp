@@ -165,22 +165,22 @@ struct FuseConstants {
        {name, ": operands do not broadcast on axis ", axis, " (", left, " vs ", right, ")"});
 }
 /// The extent with a name.
-inline Index resolve(Index e, const AnyTensor* argument) {
+inline Index resolve(Index e, const AnyTensor* const* argument) {
   if (e >= 0) return e;
   const Index k = -2 - e;
-  return argument[k / max_rank].get()->extents[k % max_rank];
+  return argument[k / max_rank]->get()->extents[k % max_rank];
 }
 
 /// Checks what run time must, and puts arguments and literals in the order of the group.
-inline void prepare_call(const FuseCall& c, const AnyTensor* argument, const double* number,
+inline void prepare_call(const FuseCall& c, const AnyTensor* const* argument, const double* number,
                          AnyTensor* leaf, double* scalar) {
-  for (int i = 0; i < c.leaves; ++i) argument[c.leaf_argument[i]].record("fuse");
+  for (int i = 0; i < c.leaves; ++i) argument[c.leaf_argument[i]]->record("fuse");
   for (int i = 0; i < c.agreements; ++i) {
     const Index l = resolve(c.agree[i].left, argument), r = resolve(c.agree[i].right, argument);
     if (l != r) [[unlikely]]
       fail_agreement("fuse", c.agree[i].axis, l, r);
   }
-  for (int i = 0; i < c.leaves; ++i) leaf[i] = argument[c.leaf_argument[i]];
+  for (int i = 0; i < c.leaves; ++i) leaf[i] = *argument[c.leaf_argument[i]];
   for (int i = 0; i < c.scalars; ++i) {
     const int from = c.scalar_argument[i];
     scalar[i] = from < 0 ? c.literal[-1 - from] : number[from];
@@ -188,13 +188,14 @@ inline void prepare_call(const FuseCall& c, const AnyTensor* argument, const dou
 }
 
 template <class X>
-AnyTensor argument_value(X&& x) {
+decltype(auto) argument_value(X&& x) {
   if constexpr (Number<X>) return AnyTensor{};
-  else if constexpr (tenon::detail::is_tensor<std::remove_cvref_t<X>>) return x.any();
+  else if constexpr (tenon::detail::is_tensor<std::remove_cvref_t<X>>)
+    return static_cast<const AnyTensor&>(x.any());
   else if constexpr (tenon::detail::is_expression<std::remove_cvref_t<X>>) {
     if constexpr (std::is_lvalue_reference_v<X>) return x.value();
     else return std::forward<X>(x).take();
-  } else return Tensor<element_of<X>, shape_of<X>>(std::forward<X>(x)).any();
+  } else return AnyTensor(Tensor<element_of<X>, shape_of<X>>(std::forward<X>(x)).any());
 }
 
 template <class... Xs>
@@ -217,6 +218,17 @@ constexpr bool one_compute_type() {
   return (computes_in<C, Xs>() && ...);
 }
 
+/// Runs a fused function whose arguments live long enough. Erased: kernel/materialise.hpp.
+AnyTensor run_fused(const StatementInfo& info, const FuseCall& call,
+                    const AnyTensor* const* argument, const double* number, const CallFacts& facts,
+                    Dtype dtype);
+template <class Fu, class C, class... As>
+AnyTensor call_fused(const double* number, Dtype dtype, const As&... argument) {
+  const AnyTensor* const list[] = {&argument...};
+  return run_fused(statement_info(GroupTag<typename Fu::G, C, false>{}), FuseConstants<Fu>::call,
+                   list, number, Fu::facts, dtype);
+}
+
 }  // namespace expr
 
 /// f(x...) as one kernel and one tape node. f captures nothing; inside it, names do not materialise
@@ -233,17 +245,13 @@ auto fuse(F, Xs&&... x) {
   constexpr int count = static_cast<int>(sizeof...(Xs));
   static_assert(expr::one_compute_type<C, std::remove_cvref_t<Xs>...>(),
                 "tenon: fuse: element types differ");
-  AnyTensor argument[count] = {expr::argument_value(std::forward<Xs>(x))...};
   const double number[count] = {[](const auto& v) {
     if constexpr (Number<decltype(v)>) return static_cast<double>(v);
     else return 0.0;
   }(x)...};
-  AnyTensor leaf[Fu::list.leaves];
-  double scalar[Fu::list.scalars + 1];
-  expr::prepare_call(expr::FuseConstants<Fu>::call, argument, number, leaf, scalar);
-  return Tensor<T, typename Fu::S>(run_statement(expr::GroupTag<typename Fu::G, C, false>{}, leaf,
-                                                 Fu::list.leaves, scalar, Fu::facts, dtype_of<T>,
-                                                 Context::current()));
+  return Tensor<T, typename Fu::S>(
+      detail::Trusted{},
+      expr::call_fused<Fu, C>(number, dtype_of<T>, expr::argument_value(std::forward<Xs>(x))...));
 }
 
 }  // namespace tenon

@@ -109,8 +109,9 @@ inline std::vector<int> last_reads(const Graph& g, bool extents) {
   return last;
 }
 
-/// Position and call of the random record that a `uniform` node makes, among its integers.
-inline constexpr std::size_t uniform_position = 1, uniform_call = 3;
+/// Position, shard and call of the random record that a `uniform` node makes, among its integers:
+/// counted from those of a run's beginning where the run does not move the position before.
+inline constexpr std::size_t uniform_position = 1, uniform_shard = 2, uniform_call = 3;
 inline bool is_uniform(const Node& n) {
   return n.info->function_forward == kernel::detail::uniform_again;
 }

@@ -17,7 +17,8 @@ class Recording : Tracer {
         outer_(ambient().tracer),
         access_(ambient().host_access),
         position_(ambient().position),
-        call_(ambient().call) {
+        call_(ambient().call),
+        shard_(ambient().shard) {
     if (outer_) fail(Error::trace, {"trace: a trace is already being recorded on this thread"});
   }
   ~Recording() { close(); }
@@ -109,10 +110,10 @@ class Recording : Tracer {
     n.number.assign(a.number, a.number + a.numbers);
     if (!is_uniform(n)) return;
     Index &position = n.integer[uniform_position].constant,
-          &call = n.integer[uniform_call].constant;
+          &shard = n.integer[uniform_shard].constant, &call = n.integer[uniform_call].constant;
     position -= static_cast<Index>(position_);
     // Where the step moves the position, calls are counted from there; else from where it began.
-    if (position == 0) call -= call_;
+    if (position == 0) call -= call_, shard -= shard_;
   }
 
   static void hear_statement(Tracer& t, const Statement& s) {
@@ -208,7 +209,7 @@ class Recording : Tracer {
   Tracer* outer_;
   void (*access_)(const Record&, const char*);
   std::uint64_t position_;
-  Index call_;
+  Index call_, shard_;
   bool open_ = false;
   Graph graph_;
   std::unordered_map<std::uint64_t, int> number_;

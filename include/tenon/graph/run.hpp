@@ -184,7 +184,8 @@ class Program {
     for (const Affine& i : n.integer) a.push(i.at(rows));
     for (double x : n.number) a.push_number(x);
     if (!is_uniform(n)) return a;
-    if (a.integer[uniform_position] == 0) a.integer[uniform_call] += call;
+    if (a.integer[uniform_position] == 0)
+      a.integer[uniform_call] += call, a.integer[uniform_shard] += ambient().shard;
     a.integer[uniform_position] += static_cast<Index>(position);
     return a;
   }

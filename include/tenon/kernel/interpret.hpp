@@ -102,7 +102,7 @@ class Interpreter {
   /// What is summed over all rows, times the factor of a mean.
   AnyTensor scaled(const AnyTensor& x) const {
     if (how_.scale == 1) return x;
-    return multiply(x, inverse(info_.compute, static_cast<Index>(1 / how_.scale + 0.5)));
+    return multiply(x, inverse(info_.compute, __builtin_llround(1 / how_.scale)));
   }
   AnyTensor multiply(const AnyTensor& a, const AnyTensor& b) const {
     AnyTensor in[2] = {a, b};

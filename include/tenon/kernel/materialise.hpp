@@ -30,6 +30,22 @@ struct ProductsIf<true> {
 namespace expr {
 
 template <class G, class C, bool Product>
+constexpr const StatementInfo& statement_info(GroupTag<G, C, Product>) {
+  return tenon::detail::InfoOf<G, C, typename tenon::detail::ProductsIf<Product>::type>::info;
+}
+inline __attribute__((noinline)) AnyTensor run_fused(const StatementInfo& info,
+                                                     const FuseCall& call,
+                                                     const AnyTensor* const* argument,
+                                                     const double* number, const CallFacts& facts,
+                                                     Dtype dtype) {
+  AnyTensor leaf[max_leaves];
+  double scalar[256];
+  prepare_call(call, argument, number, leaf, scalar);
+  return kernel::evaluate(info, leaf, call.leaves, scalar, tenon::detail::call_of(facts), dtype,
+                          Context::current());
+}
+
+template <class G, class C, bool Product>
 AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int operands,
                         const double* scalar, const CallFacts& facts, Dtype dtype,
                         Context context) {

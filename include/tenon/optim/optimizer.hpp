@@ -22,7 +22,7 @@ void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, 
   constexpr int count = static_cast<int>(member_count<Slots>);
   Slots s;
   V* const place = reinterpret_cast<V*>(&s);
-  static_assert(sizeof(Slots) == sizeof(V) * static_cast<std::size_t>(count),
+  static_assert(count == 0 || sizeof(Slots) == sizeof(V) * static_cast<std::size_t>(count),
                 "tenon: a Slot holds values of V only");
   Index i = begin;
   for (; i + N <= end; i += N) {

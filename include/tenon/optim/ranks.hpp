@@ -23,6 +23,7 @@ struct GradientSum {
   double loss = 0;    ///< sum of weight * loss
   double weight = 0;  ///< samples, or the sum of the weights
   std::vector<Metric> metrics;
+  double stop = 0;  ///< how many asked the run to end after this step
 };
 
 /// A node of the tree over the shards: the sum of [begin, end).
@@ -83,6 +84,19 @@ class RankGroup {
   ~RankGroup() = default;
 };
 
+/// Who applies gradients in place of the optimizer: `update` asks the one in ambient().updater.
+class Updater {
+ public:
+  /// Gives every parameter its value after the step. rule, number: the optimizer's, by name and by
+  /// its numbers; parameters and gradients in the order of the model's members.
+  virtual void update(const char* rule, std::span<const double> number,
+                      std::span<AnyTensor* const> parameters,
+                      std::span<AnyTensor* const> gradients) = 0;
+
+ protected:
+  ~Updater() = default;
+};
+
 namespace detail {
 
 /// The shards of this rank, one after the other: each shard's gradient is weighted and joined with
@@ -123,6 +137,14 @@ class OwnShards final : public GradientSink {
     std::vector<AnyTensor> unused(parameters_.size());
     tape.gradient(loss, std::span<const AnyTensor>(parameters_), std::span<AnyTensor>(unused), {},
                   AfterGradient::end, this);
+  }
+
+  /// The gradients of a shard that are there already, one a parameter.
+  TENON_COLD void take(const Members& gradients, double value, double weight,
+                       std::vector<Metric>&& metrics) {
+    into_->loss = value * weight, into_->weight = weight, into_->metrics = std::move(metrics);
+    into_->gradient.assign(parameters_.size(), {});
+    for (std::size_t i = 0; i < gradients.size(); ++i) final(static_cast<int>(i), gradients[i]);
   }
 
   TENON_COLD void final(int index, const AnyTensor& gradient) override {

@@ -140,7 +140,7 @@ void shard_backward(Tape& tape, const L& loss, const Model& net, Gradient<Model>
 
 // One shard: forward and backward under a tape of its own.
 template <class Loss, class Model, class Batch, class... Extra>
-Gradient<Model> shard_gradient(OwnShards* own, const Loss& loss, const Model& net,
+Gradient<Model> taped_gradient(OwnShards* own, const Loss& loss, const Model& net,
                                const Batch& batch, Index samples, const Extra&... extra) {
   Gradient<Model> g;
   Tape tape;
@@ -162,6 +162,23 @@ Gradient<Model> shard_gradient(OwnShards* own, const Loss& loss, const Model& ne
     shard_backward(tape, value, net, g, own);
   }
   return g;
+}
+// One shard, by its tape or by a graph (train/traced_loss.hpp).
+template <class Loss, class Model, class Batch, class... Extra>
+Gradient<Model> shard_gradient(OwnShards* own, const Loss& loss, const Model& net,
+                               const Batch& batch, Index samples, const Extra&... extra) {
+  if constexpr (requires { loss.traced_gradient(net, batch, samples); }) {
+    static_assert(sizeof...(Extra) == 0, "tenon: a traced loss takes no extra arguments");
+    Gradient<Model> g = loss.traced_gradient(net, batch, samples);
+    if (own) {
+      Members of(Members::parameters);
+      collect_members(of, g.model);
+      own->take(of, g.loss, g.weight, std::move(g.metrics));
+    }
+    return g;
+  } else {
+    return taped_gradient(own, loss, net, batch, samples, extra...);
+  }
 }
 
 // The gradient where several ranks share the shards; run computes one of them.
@@ -227,7 +244,11 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   const bool ranked = a.ranks && a.ranks->size() > 1;
   if (count == 1 && !ranked)
     return detail::shard_gradient(nullptr, loss, net, batch, rows, extra...);
-  detail::StepStates states(detail::state_places(net));
+  if (a.tracer)
+    fail(Error::trace, {"batch_gradient: a step over ", count,
+                        " shards cannot be traced as a whole; ", "trace its loss with trace_loss"});
+  // Ranks refuse a model with states, which their threads may share.
+  detail::StepStates states(ranked ? detail::StatePlaces{} : detail::state_places(net));
   auto one = [&](Index v, detail::OwnShards* own) {
     states.begin_shard();
     const Index begin = v * rows / count, end = (v + 1) * rows / count;
@@ -283,12 +304,30 @@ struct UpdateOptions {
   bool when = true;  ///< false: nothing happens (an overflowed step is skipped)
 };
 
-/// One step of the optimizer with a gradient from batch_gradient.
+namespace detail {
+template <class Rule, class Model>
+TENON_COLD void update_elsewhere(Updater& updater, optim::Optimizer<Rule, Model>& optimizer,
+                                 Model& net, const Model& gradient) {
+  Members own(Members::parameters), slope(Members::parameters);
+  visit_members(own, net), collect_members(slope, gradient);
+  double number[optim::detail::number_count<Rule> + 1];
+  const double* end = optim::detail::put_numbers(optimizer.rule, number);
+  const char* name = "update";
+  if constexpr (requires { Rule::name; }) name = Rule::name;
+  updater.update(name, {number, end}, {own.begin(), own.end()}, {slope.begin(), slope.end()});
+  ++optimizer.steps;
+}
+}  // namespace detail
+
+/// One step of the optimizer with a gradient from batch_gradient; by a server where there is one
+/// (dist/server_training.hpp), which then keeps the optimizer's state.
 template <class Rule, class Model>
 void update(optim::Optimizer<Rule, Model>& optimizer, Model& net, Gradient<Model>& g,
             UpdateOptions options = {}) {
   if (!options.when) return;
   if (options.scale != 1) g.scale(options.scale);
+  if (Updater* updater = ambient().updater) [[unlikely]]
+    return detail::update_elsewhere(*updater, optimizer, net, g.model);
   optimizer.step(net, g.model);
 }
 

@@ -35,6 +35,9 @@ inline constexpr bool is_tensor = false;
 template <class T, class S>
 inline constexpr bool is_tensor<Tensor<T, S>> = true;
 
+// Says that a value has the type's dtype, rank and extents.
+struct Trusted {};
+
 // Whether a value of type U and shape R can be held as T and S; what cannot does not compile, with
 // both in the error's first line.
 template <class T, class S, class U, class R>
@@ -114,6 +117,7 @@ class Tensor {
   static constexpr int rank = S::rank;
 
   Tensor() = default;
+  Tensor(detail::Trusted, AnyTensor any) : any_(std::move(any)) {}
   /// Checks dtype, rank and static extents. Errors: Error::dtype, Error::shape.
   Tensor(AnyTensor any) : any_(std::move(any)) { check("tensor"); }
   /// Evaluates an expression of the same element type whose extents fit.

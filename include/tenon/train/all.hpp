@@ -4,3 +4,6 @@
 #include <tenon/train/checkpoint.hpp>
 #include <tenon/train/progress.hpp>
 #include <tenon/train/saved_graph.hpp>
+#include <tenon/train/signals.hpp>
+#include <tenon/train/stop_checkpoint.hpp>
+#include <tenon/train/traced_loss.hpp>
