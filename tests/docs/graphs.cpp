@@ -6,6 +6,7 @@
 #include <tenon/graph.hpp>
 #include <tenon/graph/summary.hpp>
 #include <tenon/train.hpp>
+#include <tenon/train/saved_graph.hpp>
 
 #include <tenon/registry/table.hpp>
 
