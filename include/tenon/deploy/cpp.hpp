@@ -31,7 +31,7 @@ inline std::string cpp_text(const graph::Graph& g, std::span<const AnyTensor> pa
                         " inputs of the graph"});
   graph::Graph own = graph::fixed(graph::expand(g), options.rows);
   graph::fold(own);
-  return detail::Source(std::move(own), parameter, options).text();
+  return detail::Source(own, parameter, options).text();
 }
 
 /// Writes `path`: one function `extern "C" int NAME(const float* in..., float* out...)` for

@@ -60,8 +60,9 @@ class Loops {
     std::string text;
     for (std::size_t i = first; i < last; ++i) {
       const std::string v = "i" + std::to_string(i);
-      text += std::string(indent + 2 * (i - first), ' ') + "for (int " + v + " = 0; " + v + " < " +
-              std::to_string(extent_[i]) + "; ++" + v + ") {\n";
+      text.append(indent + 2 * (i - first), ' ');
+      text.append("for (int ").append(v).append(" = 0; ").append(v).append(" < ");
+      text.append(std::to_string(extent_[i])).append("; ++").append(v).append(") {\n");
     }
     return text;
   }

@@ -375,8 +375,8 @@ class Source {
       if (s_.offset[v] < 0) continue;
       const std::string at = s_.offset[v] ? " + " + std::to_string(s_.offset[v]) : "";
       const std::string type = c_type(s_.graph.values[v].dtype);
-      text += "  " + type + "* const " + pointer_[v] + " = " + work(s_.graph.values[v].dtype) + at +
-              ";\n";
+      text.append("  ").append(type).append("* const ").append(pointer_[v]).append(" = ");
+      text.append(work(s_.graph.values[v].dtype)).append(at).append(";\n");
     }
     return text;
   }

@@ -121,7 +121,7 @@ class Formulas {
   /// The expression; what it needs before it is appended to lines(). named: as a variable.
   std::string write(const Text& t, bool named = false) {
     std::string text = expression(t.term_);
-    return named && !t.term_->name.size() && *t.term_->form && !names_.count(t.term_.get())
+    return named && t.term_->name.empty() && *t.term_->form && !names_.count(t.term_.get())
                ? variable(t.term_, text)
                : text;
   }
