@@ -63,6 +63,13 @@ struct Node {
     return !info->function_forward && !info->function_backward && !info->function_update;
   }
 
+  /// A function's attributes for a number of rows.
+  Attributes attributes(Index rows) const {
+    Attributes a;
+    for (const Affine& i : integer) a.push(i.at(rows));
+    for (double x : number) a.push_number(x);
+    return a;
+  }
   /// Whether the node reads the elements of in[k], not its extents alone.
   bool reads(int k) const {
     if (way != Way::backward) return true;

@@ -14,12 +14,12 @@ class Recording : Tracer {
  public:
   Recording()
       : Tracer{hear_statement, hear_backward, hear_same},
-        outer_(ambient().tracer),
         access_(ambient().host_access),
         position_(ambient().position),
         call_(ambient().call),
         shard_(ambient().shard) {
-    if (outer_) fail(Error::trace, {"trace: a trace is already being recorded on this thread"});
+    if (ambient().tracer)
+      fail(Error::trace, {"trace: a trace is already being recorded on this thread"});
   }
   ~Recording() { close(); }
   Recording(const Recording&) = delete;
@@ -206,7 +206,6 @@ class Recording : Tracer {
                         ": a value inside a trace has no elements for the host to read or write"});
   }
 
-  Tracer* outer_;
   void (*access_)(const Record&, const char*);
   std::uint64_t position_;
   Index call_, shard_;

@@ -25,16 +25,16 @@ class Program {
   /// checked in the first run with a number of rows.
   explicit Program(Graph g, Index limit = 0)
       : graph_(std::move(g)), limit_(limit), ends_(graph_.nodes.size()) {
-    const std::vector<int> elements = last_reads(graph_, false), extents = last_reads(graph_, true);
-    last_ = elements;
+    last_ = last_reads(graph_, false);
+    const std::vector<int> extents = last_reads(graph_, true);
     const int count = static_cast<int>(graph_.nodes.size());
+    std::vector<int> made(graph_.values.size(), -1);
+    for (int n = 0; n < count; ++n)
+      for (int o : graph_.nodes[static_cast<std::size_t>(n)].out)
+        if (o >= 0) made[static_cast<std::size_t>(o)] = n;
     for (std::size_t v = 0; v < graph_.values.size(); ++v) {
       if (graph_.values[v].origin == Origin::constant) continue;
-      int made = -1;
-      for (int n = 0; n < count; ++n)
-        for (int o : graph_.nodes[static_cast<std::size_t>(n)].out)
-          if (o == static_cast<int>(v)) made = n;
-      const int last = std::max(elements[v], made), shape = std::max(extents[v], made);
+      const int last = std::max(last_[v], made[v]), shape = std::max(extents[v], made[v]);
       if (last >= 0 && last < count)
         ends_[static_cast<std::size_t>(last)].push_back({static_cast<int>(v), shape > last});
       if (shape > last && shape < count)
@@ -43,10 +43,9 @@ class Program {
   }
   const Graph& graph() const { return graph_; }
 
-  /// Errors: Error::trace for inputs that do not fit, naming input, axis and both extents.
-  /// argument: where the arguments lie, for the numbers of optimizers.
   /// inputs: handles, written where the graph has a new state for them. argument: where the
   /// arguments lie, for the numbers of optimizers.
+  /// Errors: Error::trace for inputs that do not fit, naming input, axis and both extents.
   void operator()(Workspace& w, std::span<AnyTensor* const> inputs, std::span<AnyTensor> outputs,
                   std::span<void* const> argument = {}) const {
     const Index rows = bind(inputs);
@@ -179,10 +178,7 @@ class Program {
                                                graph_.value(n.out[0]).at(w.rows));
   }
   Attributes attributes(const Node& n, Index rows, std::uint64_t position, Index call) const {
-    if (n.group()) return n.how.pack();
-    Attributes a;
-    for (const Affine& i : n.integer) a.push(i.at(rows));
-    for (double x : n.number) a.push_number(x);
+    Attributes a = n.attributes(rows);
     if (!is_uniform(n)) return a;
     if (a.integer[uniform_position] == 0)
       a.integer[uniform_call] += call, a.integer[uniform_shard] += ambient().shard;

@@ -71,10 +71,8 @@ class Expansion {
         if (k != 1)
           result.push_back(kernel::detail::fill(operand[k].dtype(), operand[k].extents(), 1));
     } else {
-      Attributes a;
-      for (const Affine& i : n.integer) a.push(i.at(rows_));
-      for (double x : n.number) a.push_number(x);
-      result.push_back(n.info->function_forward(operand.data(), a, g_.value(n.out[0]).at(rows_)));
+      result.push_back(n.info->function_forward(operand.data(), n.attributes(rows_),
+                                                g_.value(n.out[0]).at(rows_)));
     }
     if (!r.heard(result[0]))
       r.repeat(concrete(n), operand.data(), result.data(), static_cast<int>(result.size()));
@@ -95,12 +93,7 @@ class Expansion {
     BackwardCall c{};
     GroupCall how = n.how;
     if (n.group()) kernel::settle_scale(*n.info, operand, how);
-    Attributes a = how.pack();
-    if (!n.group()) {
-      a = Attributes{};
-      for (const Affine& i : n.integer) a.push(i.at(rows_));
-      for (double x : n.number) a.push_number(x);
-    }
+    const Attributes a = n.group() ? how.pack() : n.attributes(rows_);
     c.info = n.info, c.operand = operand, c.operands = n.operands, c.scalar = n.scalar.data();
     c.attributes = &a, c.result = &result, c.kept = &kept, c.dy = at(n.in[count + 2]);
     c.wanted = n.wanted, c.accumulate = n.accumulate, c.gradient = gradient;
