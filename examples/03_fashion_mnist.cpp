@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An MLP on Fashion-MNIST: data, model, loss, optimizer, training loop, checkpoint. Without the
 // data set (Debian: dataset-fashion-mnist) it trains on the handwritten digits of examples/data.
+#include <tenon/cuda.hpp>
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
 
@@ -44,7 +45,8 @@ int run(const fashion::Options& options) {
   const std::int64_t per_epoch = batches.steps_per_epoch(),
                      last = options.steps > 0 ? options.steps : options.epochs * per_epoch;
 
-  auto net = nn::init<Net>(Rng{options.seed});
+  const Device device = fashion::device_of(options);
+  auto net = to(nn::init<Net>(Rng{options.seed}), device);
   net.drop.p = options.dropout;
   auto optimizer = optim::make(optim::Sgd{.lr = options.lr, .momentum = 0.9f}, net);
   seed_random(options.seed);
@@ -59,7 +61,7 @@ int run(const fashion::Options& options) {
   while (at.step < last && !signals.caught()) {
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    auto g = batch_gradient(loss, net, Sample{batch.x, batch.label});
+    auto g = batch_gradient(loss, net, Sample{batch.x.to(device), batch.label.to(device)});
     {
       auto change = checkpoint.change();
       update(optimizer, net, g), ++at.step;
@@ -69,7 +71,7 @@ int run(const fashion::Options& options) {
     progress.show(name, step + 1, per_epoch, sum / static_cast<double>(counted));
     if (step + 1 < per_epoch && at.step < last) continue;
     progress.clear();
-    test = fashion::accuracy(net, set);
+    test = fashion::accuracy(net, set, device);
     std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(),
                 sum / static_cast<double>(counted), test);
     std::fflush(stdout);
@@ -81,7 +83,7 @@ int run(const fashion::Options& options) {
     std::printf("stopped by %s after step %lld\n", signals.name(), static_cast<long long>(at.step));
     return signals.exit_code();
   }
-  if (counted == 0 && test == 0) test = fashion::accuracy(net, set);
+  if (counted == 0 && test == 0) test = fashion::accuracy(net, set, device);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));

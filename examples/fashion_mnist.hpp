@@ -2,6 +2,7 @@
 // What the programs on Fashion-MNIST share and which is not their subject: options, the data set,
 // the accuracy on its test images.
 #pragma once
+#include <tenon/cuda.hpp>
 #include <tenon/data.hpp>
 #include <tenon/tenon.hpp>
 
@@ -9,11 +10,11 @@
 #include <unistd.h>
 
 // Reading options need not be fast; unoptimised it compiles in half the time.
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC optimize("O0")
 #endif
 #include <CLI/CLI.hpp>
-#if defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
 #pragma GCC reset_options
 #endif
 #include <algorithm>
@@ -28,7 +29,7 @@ struct Options {
   std::int64_t steps = 0, samples = 0, batch = 64;
   float lr = 0.05f, dropout = 0;
   std::uint64_t seed = 1;
-  std::string data, checkpoint = "fashion_mnist.safetensors", resume;
+  std::string data, checkpoint = "fashion_mnist.safetensors", resume, device = "cpu";
 };
 
 inline void check(const Options& o) {
@@ -58,18 +59,22 @@ inline data::ImageSet load(const Options& options, bool quiet = false) {
   return data::load_digits(here.substr(0, here.find_last_of('/') + 1) + "data/digits.csv.gz");
 }
 
+// Where the program runs: without a CUDA device it says so and runs on the processor.
+inline Device device_of(const Options& o) { return o.device == "cuda" ? cuda_or_cpu() : cpu; }
+
 inline AnyTensor first_rows(const AnyTensor& t, std::int64_t n) {
   return n > 0 && n < t.extent(0) ? detail::rows_of(t, 0, n).to_contiguous() : t;
 }
 
 // The share of test images whose largest logit is that of their label.
 template <class Net>
-double accuracy(const Net& net, const data::ImageSet& set) {
+double accuracy(const Net& net, const data::ImageSet& set, Device device = cpu) {
   Evaluation evaluation;
   data::Batches batches(set.test_images, set.test_labels, 1000, 0, {.shuffle = false});
   std::int64_t right = 0, all = 0;
   for (const data::Batch& batch : batches.epoch(0)) {
-    Tensor logits = net(Tensor<float, Shape<dyn, 784>>(batch.x));
+    Tensor there = net(Tensor<float, Shape<dyn, 784>>(batch.x.to(device)));
+    const auto logits = there.to(cpu);
     const float* p = logits.data();
     const std::int64_t* truth = batch.label.data<std::int64_t>();
     for (Index i = 0; i < batch.label.size(); ++i)
@@ -101,6 +106,7 @@ inline void add_options(CLI::App& app, Options& o) {
   app.add_option("--checkpoint", o.checkpoint,
                  "file written at the end (fashion_mnist.safetensors)");
   app.add_option("--resume", o.resume, "checkpoint to go on from");
+  app.add_option("--device", o.device, "cpu or cuda (cpu)")->check(CLI::IsMember({"cpu", "cuda"}));
 }
 
 }  // namespace fashion

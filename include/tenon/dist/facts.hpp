@@ -63,7 +63,7 @@ inline void facts_of_members(const tenon::detail::Members& m, const char* kind, 
     std::string value = m.path(i) + " without a value";
     if (t.defined()) {
       value = text_of({m.path(i), " ", name_of(t.dtype()), " ", t.extents()});
-      const AnyTensor dense = t.to_contiguous();
+      const AnyTensor dense = t.to(cpu).to_contiguous();
       hash = hash_bytes(hash, dense.raw(), static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
     }
     out.push_back({kind + (" " + std::to_string(i)), value});

@@ -26,6 +26,7 @@ inline AnyTensor checked_index(const char* name, const AnyTensor& index, Index r
   if (is_floating(r.dtype) || r.dtype == Dtype::boolean) [[unlikely]]
     fail(Error::dtype, {name, ": the index holds ", name_of(r.dtype), ", not integers"});
   AnyTensor at = index.to(Dtype::i64).to_contiguous();
+  if (at.get()->place) return at;  // the kernel checks
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   for (Index i = 0, n = at.size(); i < n; ++i)
     if (p[i] < 0 || p[i] >= rows) [[unlikely]]
@@ -103,6 +104,8 @@ inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, b
     if (i > along) inner *= e.extent[i];
     if (i != along || keepdims) left.extent[left.rank++] = i == along ? 1 : e.extent[i];
   }
+  if (x.get()->place) [[unlikely]]
+    return kernel::device_calls().extreme(x, outer, e.extent[along], inner, least, left);
   AnyTensor y = AnyTensor::empty(Dtype::i64, left);
   auto* out = static_cast<std::int64_t*>(y.raw_writable());
   const Index n = e.extent[along];
@@ -131,6 +134,11 @@ inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
     fail(Error::shape, {"take: ", t, " at ", e, " would have more than 8 axes"});
   Index width = static_cast<Index>(size_of(table.dtype()));
   for (int i = 1; i < t.rank; ++i) e.extent[e.rank++] = t.extent[i], width *= t.extent[i];
+  if (table.get()->place) [[unlikely]] {
+    AnyTensor y = kernel::device_calls().take(table, at, e);
+    record_function(detail::take_info, Context::current(), {table, index}, Attributes{}, y);
+    return y;
+  }
   const AnyTensor rows = table.to_contiguous();
   AnyTensor y = AnyTensor::empty(table.dtype(), e);
   const auto* p = static_cast<const std::int64_t*>(at.raw());
@@ -163,6 +171,11 @@ inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index
   }
   if (dy.dtype() != Dtype::f32 && dy.dtype() != Dtype::f64) [[unlikely]]
     fail(Error::dtype, {"scatter_rows: needs f32 or f64, not ", name_of(dy.dtype())});
+  if (dy.get()->place) [[unlikely]] {
+    AnyTensor y = kernel::device_calls().scatter_rows(dy, at, e);
+    record_function(detail::scatter_info, Context::current(), {dy, index}, Attributes{}, y);
+    return y;
+  }
   // Positions sorted by row, those of one row in their order.
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const Index n = at.size();

@@ -64,8 +64,14 @@ inline void write_selection(AnyTensor& target, const Selection& s, const AnyTens
     to[i] = target.stride(i) * s.step[i];
     from[i] = s.dropped >> i & 1 ? 0 : x.stride(k++);
   }
-  char* p = static_cast<char*>(target.raw_writable()) +
+  char* p = static_cast<char*>(target.get()->data) +
             s.offset(target.get()->strides) * static_cast<Index>(size_of(target.dtype()));
+  if (target.get()->place) [[unlikely]] {
+    const AnyTensor there = x.to(target.device());
+    for (int i = k = 0; i < s.rank; ++i) from[i] = s.dropped >> i & 1 ? 0 : there.stride(k++);
+    return copy_strided_on(target.device(), s.full_extents(), x.dtype(), there.get()->data, from,
+                           target.dtype(), p, to);
+  }
   copy_strided(s.full_extents(), x.dtype(), x.raw(), from, target.dtype(), p, to);
 }
 
@@ -149,8 +155,7 @@ inline AnyTensor select(const AnyTensor& x, const Selection& s) {
 inline AnyTensor select_now(const AnyTensor& x, const Selection& s) { return select(x, s); }
 
 inline AnyTensor place(const AnyTensor& x, const Extents& e, const Selection& s) {
-  AnyTensor y = AnyTensor::empty(x.record("place").dtype, e);
-  std::memset(y.raw_writable(), 0, static_cast<std::size_t>(y.size()) * size_of(y.dtype()));
+  AnyTensor y = detail::zeros_beside(x, x.record("place").dtype, e);
   detail::write_selection(y, s, x.get()->generated ? x.to_contiguous() : x);
   record_function(detail::place_info, Context::current(), {x}, detail::attributes_of(s), y);
   return y;
@@ -311,7 +316,7 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
                             r.shape(), " (", e.extent[i], " vs ", r.extents[i], ")"});
     e.extent[along] += r.extents[along];
   }
-  AnyTensor y = AnyTensor::empty(first.dtype, e);
+  AnyTensor y = AnyTensor::empty(first.dtype, e, first.device());
   Selection s = Selection::everything(e);
   for (const AnyTensor& t : x) {
     s.count[along] = t.get()->extents[along];

@@ -97,7 +97,7 @@ inline void save_safetensors(const std::string& path, std::span<const NamedTenso
   file.write(&length, sizeof length);
   file.write(header);
   for (const NamedTensor* t : order) {
-    const AnyTensor x = t->tensor.to_contiguous();
+    const AnyTensor x = t->tensor.to(cpu).to_contiguous();
     file.write(x.raw(), static_cast<std::size_t>(x.size()) * size_of(x.dtype()));
   }
   file.commit();

@@ -21,7 +21,7 @@ struct Dense {
       return false;
     for (int i = 0; i < info.leaves; ++i) {
       const Record& r = *operand[i].get();
-      if (r.generated || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
+      if (r.generated || r.place || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
         return false;
       if (!shape || r.rank > shape->rank) shape = &r;
     }
@@ -61,7 +61,7 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   Dense d;
   if (!d.fits(info, c.operand)) return false;
   const Record& dy = *c.dy.get();
-  if (dy.dtype != info.compute || !dy.contiguous() || dy.generated) return false;
+  if (dy.dtype != info.compute || !dy.contiguous() || dy.generated || dy.place) return false;
   void* gradient[max_leaves];
   Index row[max_leaves] = {};
   std::uint8_t mode[max_leaves] = {};

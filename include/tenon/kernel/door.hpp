@@ -47,6 +47,7 @@ void interpret_backward(BackwardCall& call, const GroupCall& how, Context contex
 namespace detail {
 
 TENON_COLD inline void check_index(const AnyTensor& label, Index n) {
+  if (label.get()->place) return device_calls().check_index(label, n);
   AnyTensor l = label.to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(l.raw());
   for (Index i = 0; i < l.size(); ++i)

@@ -49,16 +49,29 @@ inline void forward_product(const StatementInfo& info, const AnyTensor* operand,
   const bool alone = info.node_count == 0;
   // The result overwrites the product where nobody needs it afterwards.
   const bool in_place = (alone || !(keep && info.keeps_product)) && dtype == info.compute;
-  AnyTensor z = in_place && result.defined() ? result : AnyTensor::empty(info.compute, e);
+  const AnyTensor* there = on_device(operand + info.leaves, 2);
+  AnyTensor z = in_place && result.defined() ? result
+                : there                      ? AnyTensor::empty(info.compute, e, there->device())
+                                             : AnyTensor::empty(info.compute, e);
   ProductCall call{&info, &a, &b, how.transpose_a, how.transpose_b, &z};
   if (alone) {
-    info.product_forward(call);
+    (there ? device_calls().product_forward : info.product_forward)(call);
     result = z.to(dtype);
     return;
   }
   AnyTensor leaf[max_leaves];
   leaf[0] = z;
   for (int i = 1; i < info.leaves; ++i) leaf[i] = operand[i];
+  if (there) [[unlikely]] {  // the product, then its epilogue over all of it
+    GroupCall rows;
+    AnyTensor none;
+    rows.axes = 1u << (e.rank - 1), rows.keepdims = true;
+    device_calls().product_forward(call);
+    if (in_place) result = z;
+    run_forward(info, leaf, scalar, rows, result, dtype, false, none);
+    if (keep && info.keeps_product) kept = z;
+    return;
+  }
   EpilogueRun run;
   GroupRun& g = run.group;
   g.info = &info, g.scalar = scalar;
@@ -111,11 +124,11 @@ inline void backward_product(const StatementInfo& info, BackwardCall& c, const G
     if (!(c.wanted >> i & 1)) return;
     add = c.accumulate >> i & 1;
     if (!c.gradient[i].defined())
-      c.gradient[i] = AnyTensor::empty(info.compute, like.extents()), add = false;
+      c.gradient[i] = AnyTensor::empty(info.compute, like.extents(), dz.device()), add = false;
     out = &c.gradient[i];
   };
   target(ia, a, p.da, p.add_a), target(ib, b, p.db, p.add_b);
-  info.product_backward(p);
+  (dz.get()->place ? device_calls().product_backward : info.product_backward)(p);
 }
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 // Tensors that come from no operand: one number everywhere, or counts. Made here, so that a trace
 // knows them.
 #pragma once
+#include <tenon/kernel/device/calls.hpp>
 #include <tenon/kernel/statement.hpp>
 #include <tenon/tensor/copy.hpp>
 
@@ -78,9 +79,9 @@ inline AnyTensor inverse(Dtype dtype, Index n) {
   return t;
 }
 
-/// A tensor all of whose elements are x.
-inline AnyTensor filled(Dtype dtype, const Extents& e, double x) {
-  AnyTensor t = detail::fill(dtype, e, x);
+/// A tensor all of whose elements are x, on a device where one is named.
+inline AnyTensor filled(Dtype dtype, const Extents& e, double x, Device d = cpu) {
+  AnyTensor t = d == cpu ? detail::fill(dtype, e, x) : device_calls().filled(dtype, e, x, 0, d);
   if (ambient().tracer) [[unlikely]] {
     Attributes a;
     a.push(static_cast<Index>(dtype)), a.push_number(x);

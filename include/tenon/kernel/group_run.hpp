@@ -6,6 +6,7 @@
 #include <tenon/core/parallel.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
 #include <tenon/kernel/dense.hpp>
+#include <tenon/kernel/device/calls.hpp>
 #include <tenon/kernel/space.hpp>
 
 #include <algorithm>
@@ -322,6 +323,8 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
   using namespace detail;
   ++counters().forward;
   if (how.total == Total::none && forward_dense(info, leaf, scalar, result, dtype)) return;
+  if (on_device(leaf, info.leaves)) [[unlikely]]
+    return device_calls().forward(info, leaf, scalar, how, result, dtype, keep, kept);
   const Extents e = group_extents(info, leaf, how);
   const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
   GroupRun g;
@@ -386,6 +389,8 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
   if (info.passed && how.total == Total::none) pass_through(info, call);
   if (!call.wanted) return;
   if (how.total == Total::none && backward_dense(info, call)) return;
+  if (on_device(call.operand, info.leaves) || on_device(&call.dy, 1)) [[unlikely]]
+    return device_calls().backward(info, call, how);
   const AnyTensor* leaf = call.operand;
   const Extents e = group_extents(info, leaf, how);
   const std::uint32_t dropped = how.keepdims ? 0 : how.axes;

@@ -115,7 +115,7 @@ class Interpreter {
   /// g spread over the extents e.
   TENON_COLD AnyTensor expand(const AnyTensor& g, const Extents& e) const {
     if (g.extents() == e) return g;
-    return multiply(g, filled(info_.compute, e, 1));
+    return multiply(g, filled(info_.compute, e, 1, g.device()));
   }
   /// g summed over the axes along which extents e were broadcast.
   TENON_COLD AnyTensor sum_to(AnyTensor g, const Extents& e) const {
@@ -189,8 +189,12 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
   AnyTensor sum = a.clone();
   sum.detach();
-  const AnyTensor other = b.to_contiguous();
-  detail::add_to(sum.dtype(), sum.raw_writable(), 1, other.raw(), sum.size());
+  if (sum.get()->place) [[unlikely]] {
+    device_calls().combine(sum, 1, b, 1);
+  } else {
+    const AnyTensor other = b.to_contiguous();
+    detail::add_to(sum.dtype(), sum.raw_writable(), 1, other.raw(), sum.size());
+  }
   record_function(detail::add_info, context, {a, b}, Attributes{}, sum);
   return sum;
 }

@@ -5,6 +5,7 @@
 #include <tenon/expr/group.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/single.hpp>
+#include <tenon/kernel/device/slot.hpp>
 #include <tenon/kernel/statement.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -154,6 +155,10 @@ constexpr StatementInfo make_info() {
     s.product_forward = Products::template forward<T>;
     s.product_backward = Products::template backward<T>;
     s.product_alone = &InfoOf<expr::Group<1, 0, 0>, T, Products, true>::info;
+  }
+  if constexpr (Backward && (!Product || G::nodes > 1)) {
+    s.device = &kernel::device_group < G, T, Product && !keeps > ;
+    (void)kernel::FillGroup<G, T, Product && !keeps>::filled();
   }
 #if !defined(TENON_NO_BACKWARD)
   if constexpr (Backward && std::is_floating_point_v<T> && (!Product || G::nodes > 1))

@@ -2,7 +2,7 @@
 // What passes through the door: a statement, the constant that describes its structure, and who
 // records it.
 #pragma once
-#include <tenon/kernel/block.hpp>
+#include <tenon/kernel/device/arguments.hpp>
 #include <tenon/tensor/any_tensor.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -66,6 +66,7 @@ struct StatementInfo {
   const StatementNode* nodes = nullptr;
   int node_count = 0;
   abi::Kernel forward = nullptr, backward = nullptr;
+  const abi::DeviceGroupKernels* device = nullptr;  ///< the slot of its kernels for a device
   /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
   void (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
                       const struct GroupCall&, Dtype, bool keep, AnyTensor& result,

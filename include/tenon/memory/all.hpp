@@ -3,3 +3,7 @@
 #pragma once
 #include <tenon/memory/allocator.hpp>
 #include <tenon/memory/device.hpp>
+#include <tenon/memory/device_division.hpp>
+#include <tenon/memory/device_kernels.hpp>
+#include <tenon/memory/device_pool.hpp>
+#include <tenon/memory/device_table.hpp>

@@ -26,13 +26,13 @@ struct ScalarOf<V> {
   using type = typename V::Scalar;
 };
 template <class V>
-TENON_INLINE V lowest() {
+TENON_INLINE constexpr V lowest() {
   using T = typename ScalarOf<V>::type;
   return V(std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
                                                 : std::numeric_limits<T>::lowest());
 }
 template <class V>
-TENON_INLINE V highest() {
+TENON_INLINE constexpr V highest() {
   using T = typename ScalarOf<V>::type;
   return V(std::numeric_limits<T>::has_infinity ? std::numeric_limits<T>::infinity()
                                                 : std::numeric_limits<T>::max());
@@ -48,23 +48,23 @@ struct Sum {
   static constexpr const char* name = "sum";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {V(0), V(0)};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V, V) {
     s.a = s.a + x;
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     return {s.a + t.a, s.b};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) {
+  static TENON_INLINE constexpr V finish(State<V> s, V) {
     return s.a;
   }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V dy, V, V) {
+  static TENON_INLINE constexpr V backward(V, V, V, V, V dy, V, V) {
     return dy;
   }
 };
@@ -73,11 +73,11 @@ struct Sum {
 struct Mean : Sum {
   static constexpr const char* name = "mean";
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V n) {
+  static TENON_INLINE constexpr V finish(State<V> s, V n) {
     return s.a / n;
   }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V dy, V n, V) {
+  static TENON_INLINE constexpr V backward(V, V, V, V, V dy, V n, V) {
     return dy / n;
   }
 };
@@ -87,24 +87,24 @@ struct Max {
   static constexpr const char* name = "max";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {detail::lowest<V>(), V(0)};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V, V) {
     s = join(s, State<V>{x, V(1)});
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     V a = max(s.a, t.a);
     return {a, select(s.a == a, s.b, V(0)) + select(t.a == a, t.b, V(0))};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) {
+  static TENON_INLINE constexpr V finish(State<V> s, V) {
     return s.a;
   }
   template <class V>
-  static TENON_INLINE V backward(V x, V, V y, V kept, V dy, V, V) {
+  static TENON_INLINE constexpr V backward(V x, V, V y, V kept, V dy, V, V) {
     return select(x == y, dy / kept, V(0));
   }
 };
@@ -113,15 +113,15 @@ struct Max {
 struct Min : Max {
   static constexpr const char* name = "min";
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {detail::highest<V>(), V(0)};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V, V) {
     s = join(s, State<V>{x, V(1)});
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     V a = min(s.a, t.a);
     return {a, select(s.a == a, s.b, V(0)) + select(t.a == a, t.b, V(0))};
   }
@@ -132,23 +132,23 @@ struct Peak {
   static constexpr const char* name = "peak";
   static constexpr int arity = 1;
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {detail::lowest<V>(), V(0)};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V, V) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V, V) {
     s.a = max(s.a, x);
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     return {max(s.a, t.a), s.b};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) {
+  static TENON_INLINE constexpr V finish(State<V> s, V) {
     return select((s.a == detail::lowest<V>()) | (s.a == detail::highest<V>()), V(0), s.a);
   }
   template <class V>
-  static TENON_INLINE V backward(V, V, V, V, V, V, V) {
+  static TENON_INLINE constexpr V backward(V, V, V, V, V, V, V) {
     return V(0);
   }
 };
@@ -158,24 +158,24 @@ struct LogSumExp {
   static constexpr const char* name = "logsumexp";
   static constexpr int arity = 2;
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {V(0), detail::lowest<V>()};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V e, V) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V e, V) {
     s.a = s.a + exp(x - e);
     s.b = e;
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     return {s.a + t.a, max(s.b, t.b)};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) {
+  static TENON_INLINE constexpr V finish(State<V> s, V) {
     return s.b + log(s.a);
   }
   template <class V>
-  static TENON_INLINE V backward(V x, V, V y, V, V dy, V, V) {
+  static TENON_INLINE constexpr V backward(V x, V, V y, V, V dy, V, V) {
     return dy * exp(x - y);
   }
 };
@@ -185,23 +185,23 @@ struct Pick {
   static constexpr const char* name = "pick";
   static constexpr int arity = 2;
   template <class V>
-  static TENON_INLINE State<V> start() {
+  static TENON_INLINE constexpr State<V> start() {
     return {V(0), V(0)};
   }
   template <class V>
-  static TENON_INLINE void step(State<V>& s, V x, V e, V i) {
+  static TENON_INLINE constexpr void step(State<V>& s, V x, V e, V i) {
     s.a = s.a + select(i == e, x, V(0));
   }
   template <class V>
-  static TENON_INLINE State<V> join(State<V> s, State<V> t) {
+  static TENON_INLINE constexpr State<V> join(State<V> s, State<V> t) {
     return {s.a + t.a, s.b};
   }
   template <class V>
-  static TENON_INLINE V finish(State<V> s, V) {
+  static TENON_INLINE constexpr V finish(State<V> s, V) {
     return s.a;
   }
   template <class V>
-  static TENON_INLINE V backward(V, V e, V, V, V dy, V, V i) {
+  static TENON_INLINE constexpr V backward(V, V e, V, V, V dy, V, V i) {
     return select(i == e, dy, V(0));
   }
 };

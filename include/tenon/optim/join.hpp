@@ -3,6 +3,7 @@
 // and what the shards left becomes one value.
 #pragma once
 #include <tenon/core/parallel.hpp>
+#include <tenon/kernel/device/calls.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/model.hpp>
 
@@ -13,7 +14,10 @@ namespace detail {
 inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
   to.detach();
   const AnyTensor dense = from.id() == to.id() ? AnyTensor{} : from.to(to.dtype()).to_contiguous();
-  const void* source = dense.defined() ? dense.raw() : to.raw();
+  const bool narrow = to.dtype() == Dtype::bf16 || to.dtype() == Dtype::f16;
+  if (to.get()->place && !narrow) [[unlikely]]
+    return kernel::device_calls().combine(to, scale_to, dense.defined() ? dense : to, scale_from);
+  const void* source = narrow ? nullptr : dense.defined() ? dense.raw() : to.raw();
   auto run = [&](auto* p, const auto* q) {
     using T = std::remove_pointer_t<decltype(p)>;
     const T a = static_cast<T>(scale_to), b = static_cast<T>(scale_from);

@@ -4,6 +4,7 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/core/parallel.hpp>
+#include <tenon/kernel/device/slot.hpp>
 #include <tenon/kernel/group_run.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/model.hpp>
@@ -38,10 +39,36 @@ void update_block(const Rule& rule, typename Rule::Step step, T* w, const T* g, 
   for (int k = 0; k < count; ++k) place[k].store_partial(slot[k] + i, rest);
 }
 
+/// The same on the device of w. Not a template of the rule but for the arguments' bytes.
+template <class Arguments>
+TENON_COLD void update_on(const abi::DeviceKernel& kernel, const char* name, Arguments a,
+                          AnyTensor& w, const AnyTensor& gradient, AnyTensor* const* slots,
+                          int count) {
+  const Device d = w.device();
+  const AnyTensor dense = gradient.to(w.dtype()).to(d).to_contiguous();
+  for (int k = 0; k < count; ++k) {
+    if (!(slots[k]->device() == d)) *slots[k] = slots[k]->to(d);
+    slots[k]->detach();
+    a.slot[k] = slots[k]->get()->data;
+  }
+  a.w = w.get()->data, a.g = dense.get()->data, a.count = w.size();
+  tenon::detail::launch_each(d, kernel, name, a, w.size());
+}
+
 template <class T, class Rule>
 void update_tensor(const Rule& rule, typename Rule::Step step, AnyTensor& w,
                    const AnyTensor& gradient, AnyTensor* const* slots, int count) {
   w.detach();
+  (void)kernel::FillUpdate<Rule, T>::filled();
+  if (w.get()->place) [[unlikely]] {
+    ++kernel::counters().forward;
+    const char* name = "update";
+    if constexpr (requires { Rule::name; }) name = Rule::name;
+    return update_on(
+        kernel::device_update<Rule, T>, name,
+        abi::DeviceUpdate<Rule, typename Rule::Step>{rule, step, nullptr, nullptr, {}, 0}, w,
+        gradient, slots, count);
+  }
   T* slot[8];
   for (int k = 0; k < count; ++k) {
     slots[k]->detach();
@@ -214,9 +241,7 @@ Optimizer<Rule, Model> make(Rule rule, const Model& model) {
         fail(Error::uninitialised,
              {"optim::make: the parameter ", tenon::detail::parameter_path<Model>(&s, i),
               " was never initialised"});
-      const std::size_t bytes = static_cast<std::size_t>(m[i].size()) * size_of(m[i].dtype());
-      m[i] = AnyTensor::empty(m[i].dtype(), m[i].extents());
-      std::memset(m[i].raw_writable(), 0, bytes);
+      m[i] = tenon::detail::zeros_beside(m[i], m[i].dtype(), m[i].extents());
     }
   }
   return o;

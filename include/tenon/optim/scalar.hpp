@@ -19,7 +19,7 @@ class Scalar {
     if (!t_.defined()) return x_;
     t_.host_access("scalar");
     double x;
-    const AnyTensor dense = t_.to_contiguous();
+    const AnyTensor dense = t_.to(cpu).to_contiguous();
     convert(dense.dtype(), dense.raw(), 1, Dtype::f64, &x, 1, 1);
     return x;
   }

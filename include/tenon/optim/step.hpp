@@ -18,6 +18,7 @@ namespace detail {
 /// Sum of squares in fixed blocks of 4,096 elements, joined in order: the same on any number of
 /// threads.
 inline double square_sum(const AnyTensor& t) {
+  if (t.get()->place) return kernel::device_calls().square_sum(t);
   AnyTensor dense = t.to(Dtype::f64).to_contiguous();
   const double* p = static_cast<const double*>(dense.raw());
   double total = 0;

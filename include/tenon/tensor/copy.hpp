@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copying elements between tensors of one shape: any strides, any dtypes.
 #pragma once
+#include <tenon/memory/device_kernels.hpp>
 #include <tenon/tensor/handle.hpp>
 
 namespace tenon::inline TENON_ISA {
 
 namespace detail {
+
+/// Two layouts over the same extents: axes of extent 1 left out, the others merged where both allow.
+/// At least one axis.
+struct MergedAxes {
+  Index extent[max_rank], source[max_rank], target[max_rank];
+  int rank = 0;
+
+  MergedAxes(const Extents& e, const Index* source_strides, const Index* target_strides) {
+    for (int i = 0; i < e.rank; ++i) {
+      if (e.extent[i] == 1) continue;
+      const bool merges = rank > 0 && source[rank - 1] == source_strides[i] * e.extent[i] &&
+                          target[rank - 1] == target_strides[i] * e.extent[i];
+      if (!merges) extent[rank++] = 1;
+      extent[rank - 1] *= e.extent[i];
+      source[rank - 1] = source_strides[i];
+      target[rank - 1] = target_strides[i];
+    }
+    if (rank == 0) extent[rank] = 1, source[rank] = 1, target[rank++] = 1;
+  }
+};
 
 /// Elements of a strided source to a strided target, both with the given extents.
 inline void copy_strided(const Extents& e, Dtype from, const void* source,
@@ -14,34 +35,44 @@ inline void copy_strided(const Extents& e, Dtype from, const void* source,
   if (e.size() == 0) return;
   const Index from_bytes = static_cast<Index>(size_of(from)),
               to_bytes = static_cast<Index>(size_of(to));
-  // Axes of extent 1 say nothing; the others are merged where both sides allow.
-  Index extent[max_rank], ss[max_rank], ts[max_rank];
-  int rank = 0;
-  for (int i = 0; i < e.rank; ++i) {
-    if (e.extent[i] == 1) continue;
-    const bool merges = rank > 0 && ss[rank - 1] == source_strides[i] * e.extent[i] &&
-                        ts[rank - 1] == target_strides[i] * e.extent[i];
-    if (!merges) extent[rank++] = 1;
-    extent[rank - 1] *= e.extent[i];
-    ss[rank - 1] = source_strides[i];
-    ts[rank - 1] = target_strides[i];
-  }
-  if (rank == 0) extent[rank] = 1, ss[rank] = 1, ts[rank++] = 1;
-  const int last = rank - 1;
+  const MergedAxes m(e, source_strides, target_strides);
+  const int last = m.rank - 1;
   Index at[max_rank] = {};
   const char* s = static_cast<const char*>(source);
   char* t = static_cast<char*>(target);
   for (;;) {
-    convert(from, s, ss[last], to, t, ts[last], extent[last]);
+    convert(from, s, m.source[last], to, t, m.target[last], m.extent[last]);
     int i = last - 1;
     for (; i >= 0; --i) {
-      s += ss[i] * from_bytes, t += ts[i] * to_bytes;
-      if (++at[i] < extent[i]) break;
-      s -= at[i] * ss[i] * from_bytes, t -= at[i] * ts[i] * to_bytes;
+      s += m.source[i] * from_bytes, t += m.target[i] * to_bytes;
+      if (++at[i] < m.extent[i]) break;
+      s -= at[i] * m.source[i] * from_bytes, t -= at[i] * m.target[i] * to_bytes;
       at[i] = 0;
     }
     if (i < 0) return;
   }
+}
+
+/// The same on a device; the elements times a factor, or added to what is there, where asked for.
+TENON_COLD inline void copy_strided_on(Device d, const Extents& e, Dtype from, const void* source,
+                                       const Index* source_strides, Dtype to, void* target,
+                                       const Index* target_strides, double factor = 1,
+                                       bool add = false) {
+  const Index count = e.size();
+  if (count == 0) return;
+  const MergedAxes m(e, source_strides, target_strides);
+  if (from == to && factor == 1 && !add && m.rank == 1 && m.source[0] == 1 && m.target[0] == 1)
+    return check_device(device_table(d).copy(d.index, target, d.index, source,
+                                             static_cast<std::size_t>(count) * size_of(from)));
+  abi::DeviceCopy c{};
+  c.source = source, c.target = target, c.factor = factor, c.add = add;
+  c.from = static_cast<abi::Element>(from), c.to = static_cast<abi::Element>(to);
+  c.rank = m.rank, c.count = count;
+  for (int i = 0; i < m.rank; ++i) {
+    c.extent[i] = abi::Divisor::of(m.extent[i]);
+    c.source_stride[i] = m.source[i], c.target_stride[i] = m.target[i];
+  }
+  launch_each(d, abi::device_kernels.copy, "copy", c, count);
 }
 
 /// What a generated record carries in place of strides: the key of its numbers and who makes them.
@@ -58,10 +89,29 @@ inline void generate(const Record& r, Index first, Index n, void* target) {
   k.fill(k, r.dtype, first, n, target);
 }
 
+/// The elements of a record that is not generated, contiguous, of dtype `to`, on its own device.
+TENON_COLD inline AnyTensor pack_on_device(const Record& source, Dtype to) {
+  const Extents e = source.shape();
+  AnyTensor t = AnyTensor::empty(to, e, source.device());
+  copy_strided_on(source.device(), e, source.dtype, source.data, source.strides, to, t.get()->data,
+                  t.get()->strides);
+  return t;
+}
+/// From a device to contiguous memory of the host; waits. Reports what kernels found.
+TENON_COLD inline void download(const Record& source, Dtype to, void* target) {
+  const Device d = source.device();
+  const AnyTensor packed = pack_on_device(source, to);
+  const abi::DeviceTable& t = device_table(d);
+  const std::size_t bytes = static_cast<std::size_t>(packed.size()) * size_of(to);
+  if (bytes) check_device(t.download(d.index, target, packed.get()->data, bytes));
+  check_fault(t, d.index);
+}
+
 /// Writes the elements of `source` in logical order to contiguous memory of dtype `to`.
 inline void copy_out(const Record& source, Dtype to, void* target) {
   const Extents e = source.shape();
   if (source.valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
+  if (source.place) return download(source, to, target);
   if (source.generated && to == source.dtype) return generate(source, 0, e.size(), target);
   if (source.generated) {
     AnyTensor full = AnyTensor::empty(source.dtype, e);
@@ -83,6 +133,13 @@ inline void copy_out(const Record& source, Dtype to, void* target) {
 }  // namespace detail
 
 inline Record* AnyTensor::copy_record() const {
+  if (r_->place) {
+    if (r_->valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
+    AnyTensor packed = detail::pack_on_device(*r_, r_->dtype);
+    Record* r = packed.r_;
+    packed.r_ = nullptr;
+    return r;
+  }
   AnyTensor fresh = empty(r_->dtype, r_->shape());
   detail::copy_out(*r_, r_->dtype, fresh.r_->data);
   Record* r = fresh.r_;
@@ -97,9 +154,43 @@ inline AnyTensor AnyTensor::to_contiguous() const {
 
 inline AnyTensor AnyTensor::to(Dtype dtype) const {
   if (record("to").dtype == dtype) return *this;
+  if (r_->place && !r_->valueless) return detail::pack_on_device(*r_, dtype);
   AnyTensor fresh = empty(dtype, r_->shape());
   detail::copy_out(*r_, dtype, fresh.r_->data);
   return fresh;
 }
+
+inline AnyTensor AnyTensor::to(Device device) const {
+  const Record& r = record("to");
+  if (r.device() == device) return *this;
+  host_access("to");
+  const AnyTensor dense = to_contiguous();
+  AnyTensor there = empty(r.dtype, r.shape(), device);
+  const std::size_t bytes = static_cast<std::size_t>(r.size()) * size_of(r.dtype);
+  if (bytes == 0) return there;
+  if (device == cpu) {
+    detail::download(*dense.r_, r.dtype, there.r_->data);
+  } else {
+    const abi::DeviceTable& t = detail::device_table(device);
+    detail::check_device(
+        r.place ? t.copy(device.index, there.r_->data, r.place - 1, dense.r_->data, bytes)
+                : t.upload(device.index, there.r_->data, dense.r_->data, bytes));
+  }
+  return there;
+}
+
+namespace detail {
+/// A tensor of zeros beside another: its dtype unless said otherwise, its device.
+inline AnyTensor zeros_beside(const AnyTensor& like, Dtype dtype, const Extents& e) {
+  AnyTensor t = AnyTensor::empty(dtype, e, like.device());
+  const std::size_t bytes = static_cast<std::size_t>(t.size()) * size_of(dtype);
+  if (!t.get()->place) std::memset(t.raw_writable(), 0, bytes);
+  else if (bytes) {
+    const Device d = t.device();
+    check_device(device_table(d).clear(d.index, t.get()->data, bytes));
+  }
+  return t;
+}
+}  // namespace detail
 
 }  // namespace tenon

@@ -13,6 +13,13 @@ namespace tenon::inline TENON_ISA {
 template <class T>
 class Writer;
 
+namespace detail {
+[[noreturn]] TENON_COLD inline void fail_place(const Record& r, const char* name) {
+  fail(Error::device, {name, ": the tensor ", r.shape(), " lies on cuda(", r.place - 1,
+                       "), which the host cannot read or write; to(cpu) copies it"});
+}
+}  // namespace detail
+
 /// A handle, one pointer wide. Copies are O(1) and share the value; whoever writes first detaches
 /// (copy on write). A default-constructed handle holds nothing: using it is Error::uninitialised.
 class AnyTensor {
@@ -32,6 +39,22 @@ class AnyTensor {
 
   /// A new contiguous tensor whose elements are undefined until written.
   static AnyTensor empty(Dtype dtype, const Extents& e) {
+    const std::size_t bytes = checked_bytes(dtype, e);
+    AnyTensor t;
+    t.r_ = Record::create(bytes);
+    t.describe(dtype, e);
+    return t;
+  }
+  /// On a device. Errors: Error::device where it does not exist, Error::memory.
+  static AnyTensor empty(Dtype dtype, const Extents& e, Device d) {
+    if (d == cpu) return empty(dtype, e);
+    AnyTensor t;
+    t.r_ = Record::create(checked_bytes(dtype, e), d);
+    t.describe(dtype, e);
+    return t;
+  }
+  /// The bytes of a tensor of these extents. Errors: Error::shape, Error::memory.
+  static std::size_t checked_bytes(Dtype dtype, const Extents& e) {
     // Extents beside a 0 count too: strides are made of them.
     Index n = 1, stretch = 1;
     for (int i = 0; i < e.rank; ++i) {
@@ -42,10 +65,7 @@ class AnyTensor {
       stretch *= extent;
       n *= e.extent[i];
     }
-    AnyTensor t;
-    t.r_ = Record::create(static_cast<std::size_t>(n) * size_of(dtype));
-    t.describe(dtype, e);
-    return t;
+    return static_cast<std::size_t>(n) * size_of(dtype);
   }
   /// Reads foreign memory in place, contiguous; never written through. `release(context)` is called
   /// when nothing reads it any more.
@@ -65,7 +85,7 @@ class AnyTensor {
     AnyTensor t;
     t.r_ = Record::create();
     t.describe(like.dtype(), like.extents());
-    t.r_->valueless = true;
+    t.r_->valueless = true, t.r_->place = like.r_->place;
     t.r_->id = like.id();
     return t;
   }
@@ -81,7 +101,7 @@ class AnyTensor {
   Index size() const { return record("size").size(); }
   Index stride(int axis) const { return r_->strides[axis]; }
   std::uint64_t id() const { return r_ ? r_->id : 0; }
-  Device device() const { return r_->buffer ? r_->buffer->device : cpu; }
+  Device device() const { return record("device").device(); }
   bool contiguous() const { return !r_->generated && !r_->valueless && r_->contiguous(); }
 
   /// The record, which must exist; `name` is the function that an error names.
@@ -99,15 +119,18 @@ class AnyTensor {
     Record& r = record("data");
     check_dtype(r, dtype_of<T>, "data");
     host_access("data");
-    if (r.generated || r.valueless) [[unlikely]]
-      fail(Error::tape,
-           {r.valueless ? "data: only the extents of this value were kept"
-                        : "data: random numbers not yet made; to_contiguous() makes them"});
+    if (r.generated || r.valueless || r.place) [[unlikely]]
+      fail_data(r);
     return static_cast<const T*>(r.data);
   }
-  /// The memory for kernels, without asking anybody.
-  const void* raw() const { return r_->data; }
-  void* raw_writable() { return r_->data; }
+  /// The memory for kernels of the host, without asking anybody but the device. Errors:
+  /// Error::device.
+  const void* raw() const {
+    if (r_->place) [[unlikely]]
+      detail::fail_place(*r_, "data");
+    return r_->data;
+  }
+  void* raw_writable() { return const_cast<void*>(raw()); }
 
   /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its
   /// data.
@@ -125,6 +148,9 @@ class AnyTensor {
   /// The same elements in another dtype (rounded to nearest, truncated to integers). See
   /// core/convert.hpp.
   AnyTensor to(Dtype dtype) const;
+  /// This value on another device: a contiguous copy unless it is there already. The host waits
+  /// where it is the target. Errors: Error::device, Error::memory.
+  AnyTensor to(Device device) const;
 
   /// Makes this handle the only owner of its elements, in contiguous memory that may be written,
   /// under a new id. What other handles see does not change. copy == false: the elements need not
@@ -137,14 +163,14 @@ class AnyTensor {
         r_->drop();
         r_ = fresh;
       } else {
-        *this = empty(r.dtype, r.shape());
+        *this = empty(r.dtype, r.shape(), r.device());
         return;
       }
     }
     Buffer* b = r_->buffer;
     if (r_->generated || r_->valueless || b->adopted || b->references.load(Order::acquire) != 1 ||
         !r_->contiguous()) {
-      AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape());
+      AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape(), r_->device());
       *this = std::move(fresh);
     }
     r_->id = detail::fresh_id();
@@ -185,6 +211,12 @@ class AnyTensor {
     for (int i = 0; i < e.rank; ++i) r_->extents[i] = e.extent[i];
     contiguous_strides(e, r_->strides);
   }
+  [[noreturn]] TENON_COLD static void fail_data(const Record& r) {
+    if (r.place) detail::fail_place(r, "data");
+    fail(Error::tape,
+         {r.valueless ? "data: only the extents of this value were kept"
+                      : "data: random numbers not yet made; to_contiguous() makes them"});
+  }
   static void check_dtype(const Record& r, Dtype wanted, const char* name) {
     if (r.dtype != wanted) [[unlikely]]
       fail(Error::dtype,
@@ -193,6 +225,7 @@ class AnyTensor {
   static Record* share(const Record& r) {
     Record* s = Record::create();
     s->dtype = r.dtype, s->rank = r.rank, s->generated = r.generated, s->valueless = r.valueless;
+    s->place = r.place;
     s->id = detail::fresh_id(), s->buffer = r.buffer, s->data = r.data;
     std::memcpy(s->extents, r.extents, sizeof r.extents);
     std::memcpy(s->strides, r.strides, sizeof r.strides);
@@ -265,6 +298,7 @@ class Writer {
 template <class T>
 Writer<T> AnyTensor::write() {
   check_dtype(record("write"), dtype_of<T>, "write");
+  if (r_->place) detail::fail_place(*r_, "write");
   host_access("write");
   detach();
   return Writer<T>(*this);

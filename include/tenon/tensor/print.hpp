@@ -22,7 +22,7 @@ class TensorText {
   static constexpr int precision = 8;
 
   explicit TensorText(const AnyTensor& x)
-      : x_(x.get()->generated ? x.to_contiguous() : x), r_(*x_.get()) {}
+      : x_(x.get()->generated ? x.to_contiguous() : x.to(cpu)), r_(*x_.get()) {}
 
   std::string text() {
     if (r_.rank == 0) return scalar();

@@ -6,7 +6,7 @@
 #include <tenon/core/atomic.hpp>
 #include <tenon/core/dtype.hpp>
 #include <tenon/memory/allocator.hpp>
-#include <tenon/memory/device.hpp>
+#include <tenon/memory/device_table.hpp>
 #include <tenon/shape/broadcast.hpp>
 
 #include <cstring>
@@ -15,11 +15,12 @@ namespace tenon::inline TENON_ISA {
 
 /// Memory shared by records. Its own blocks hold the elements behind this header and 64 readable
 /// bytes after them, so kernels may load whole registers past the end; adopted memory has no such
-/// margin.
+/// margin. Elements on a device lie apart from the header.
 struct alignas(64) Buffer {
   Atomic<std::uint32_t> references{1};
   Device device;
-  bool adopted = false;  ///< memory of somebody else: read only, released by `release(context)`
+  bool adopted = false;  ///< memory of somebody else: read only
+  bool apart = false;    ///< the elements are not behind this header; `release(context)` ends them
   void* data = nullptr;
   std::size_t bytes = 0;
   void (*release)(void* context) = nullptr;
@@ -40,17 +41,34 @@ struct alignas(64) Buffer {
   }
   static Buffer* adopt(const void* data, std::size_t bytes, void (*release)(void*), void* context) {
     auto* b = new (memory::allocate(sizeof(Buffer))) Buffer;
-    b->adopted = true;
+    b->adopted = b->apart = true;
     b->data = const_cast<void*>(data);
     b->bytes = bytes;
     b->release = release;
     b->context = context;
     return b;
   }
+  /// On a device. Errors: Error::device, Error::memory.
+  TENON_COLD static Buffer* create(std::size_t bytes, Device d) {
+    const abi::DeviceTable& t = detail::device_table(d);
+    void* data = t.allocate(d.index, bytes + margin);
+    if (!data)
+      fail(Error::memory,
+           {"memory: ", bytes, " bytes could not be allocated on cuda(", int(d.index), ")"});
+    auto* b = new (memory::allocate(sizeof(Buffer))) Buffer;
+    b->device = d, b->apart = true;
+    b->data = data, b->bytes = bytes;
+    b->release = [](void* p) {
+      auto* self = static_cast<Buffer*>(p);
+      abi::device_table->deallocate(self->device.index, self->data, self->bytes + margin);
+    };
+    b->context = b;
+    return b;
+  }
   void drop() noexcept {
     if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
     if (release) release(context);
-    memory::deallocate(this, adopted ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
+    memory::deallocate(this, apart ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
   }
 };
 static_assert(sizeof(Buffer) == 64);
@@ -67,6 +85,7 @@ struct Record {
   bool generated = false;  ///< no memory: uniform numbers made from `strides` read as a RandomKey
   bool valueless = false;  ///< extents only: the tape kept no value
   bool inside = false;     ///< it lies in the block of its buffer, and goes with that
+  std::uint8_t place = 0;  ///< 0: the host's memory; i + 1: that of CUDA device i
   std::uint32_t writers = 0;  ///< live scoped writers
   std::uint64_t id = 0;
   Buffer* buffer = nullptr;
@@ -82,6 +101,14 @@ struct Record {
     r->buffer = b, r->data = b->data;
     return r;
   }
+  /// A record whose elements lie on a device, in a buffer of their own.
+  TENON_COLD static Record* create(std::size_t bytes, Device d) {
+    Buffer* b = Buffer::create(bytes, d);
+    Record* r = create();
+    r->place = static_cast<std::uint8_t>(d.index + 1);
+    r->buffer = b, r->data = b->data;
+    return r;
+  }
   static Record* create() { return new (memory::allocate(sizeof(Record))) Record; }
   // Out of line: handles die everywhere, and code that is not repeated need not be compiled again.
   __attribute__((noinline)) void drop() noexcept {
@@ -90,6 +117,7 @@ struct Record {
     if (!inside) memory::deallocate(this, sizeof(Record));
     if (b) b->drop();
   }
+  Device device() const { return place ? cuda(place - 1) : cpu; }
   Index size() const {
     Index n = 1;
     for (int i = 0; i < rank; ++i) n *= extents[i];

@@ -189,7 +189,7 @@ class Tensor {
     if (any_.size() != 1)
       fail(Error::shape,
            {"item: the tensor ", any_.extents(), " has ", any_.size(), " elements, not 1"});
-    return *any_.to_contiguous().template data<T>();
+    return *any_.to(cpu).to_contiguous().template data<T>();
   }
   /// Contiguous elements to read. The span lives as long as the tensor is not written. Errors:
   /// Error::value when the elements are not contiguous.
@@ -203,6 +203,9 @@ class Tensor {
   Writer<T> write() { return any_.template write<T>(); }
   Tensor clone() const { return Tensor(any_.clone()); }
   Tensor to_contiguous() const { return Tensor(any_.to_contiguous()); }
+  /// This value on another device, of the same type: see AnyTensor::to.
+  Tensor to(Device device) const { return Tensor(any_.to(device)); }
+  Device device() const { return any_.device(); }
 
   /// A view of one element, a row, a slice, ...: tensor/view.hpp. Of an lvalue it can be assigned
   /// to.

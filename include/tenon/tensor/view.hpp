@@ -33,6 +33,7 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
   x.host_access("write");
   const AnyTensor from = value.record("write").generated ? value.to_contiguous() : value;
   const Record& v = *from.get();
+  if (v.place != x.get()->place) return write_part(x, s, from.to(x.device()));
   if (v.valueless) fail(Error::tape, {"write: only the extents of this value were kept"});
   const Extents part = s.extents();
   Index strides[max_rank] = {};
@@ -51,8 +52,10 @@ inline void write_part(AnyTensor& x, const Selection& s, const AnyTensor& value)
     to[i] = x.stride(i) * s.step[i];
     of[i] = s.dropped >> i & 1 ? 0 : strides[k++];
   }
-  char* p = static_cast<char*>(x.raw_writable()) +
+  char* p = static_cast<char*>(x.get()->data) +
             s.offset(x.get()->strides) * static_cast<Index>(size_of(x.dtype()));
+  if (v.place)
+    return copy_strided_on(x.device(), s.full_extents(), v.dtype, v.data, of, x.dtype(), p, to);
   copy_strided(s.full_extents(), v.dtype, v.data, of, x.dtype(), p, to);
 }
 

@@ -52,7 +52,7 @@ inline AnyTensor fetch(const io::SafetensorsFile& file, const std::string& path,
             " and ", b, " (", a.extent[i], " vs ", b.extent[i], ")"});
   if (a.rank != b.rank)
     fail(Error::format, {"load: ", path, ": the tensor ", name, " is ", a, ", the model's is ", b});
-  return t;
+  return t.to(like.device());
 }
 
 /// What a tensor's type says of its value: that of one which was not given any must fit too.
@@ -226,7 +226,7 @@ std::uint64_t hash_parameters(const Model& model) {
   detail::Members m(detail::Members::parameters);
   tenon::detail::collect_members(m, model);
   for (const AnyTensor* t : m) {
-    AnyTensor dense = t->to_contiguous();
+    AnyTensor dense = t->to(cpu).to_contiguous();
     const auto* p = static_cast<const unsigned char*>(dense.raw());
     for (std::size_t i = 0, n = static_cast<std::size_t>(dense.size()) * size_of(dense.dtype());
          i < n; ++i)
