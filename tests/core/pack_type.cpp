@@ -63,6 +63,34 @@ TEST_CASE("pack: lanes compute what numbers compute", "[core][pack]") {
   check_lanes<float, scalar::lanes<float> / 2>();
 }
 
+// The ends of the range of an integer: beyond them results wrap, modulo 2^bits.
+template <class T>
+void check_wrap() {
+  using P = Pack<T, scalar::lanes<T>>;
+  using U = std::make_unsigned_t<T>;
+  const T ends[] = {std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), T(-1), T(3)};
+  for (T x : ends)
+    for (T y : ends) {
+      const U a = static_cast<U>(x), b = static_cast<U>(y);
+      const P p(x), q(y);
+      CHECK((p + q)[1] == static_cast<T>(a + b));
+      CHECK((p - q)[1] == static_cast<T>(a - b));
+      CHECK((p * q)[1] == static_cast<T>(a * b));
+      CHECK((-p)[1] == static_cast<T>(U(0) - a));
+      CHECK((p << 3)[1] == static_cast<T>(a << 3));
+      CHECK(multiply_add(p, q, p)[1] == static_cast<T>(a * b + a));
+      CHECK(horizontal_sum(p) == static_cast<T>(a * U(scalar::lanes<T>)));
+      P sum = p;
+      sum += q, sum *= p, sum -= q;
+      CHECK(sum[1] == static_cast<T>((a + b) * a - b));
+    }
+}
+
+TEST_CASE("pack: integers wrap", "[core][pack]") {
+  check_wrap<std::int32_t>();
+  check_wrap<std::int64_t>();
+}
+
 TEST_CASE("pack: partial loads and stores touch count numbers only", "[core][pack]") {
   constexpr int N = scalar::lanes<float>;
   float in[N], out[N];

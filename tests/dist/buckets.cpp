@@ -61,6 +61,52 @@ TEST_CASE("elements are added with the bits of combine_into") {
     }
 }
 
+TEST_CASE("integers are added with the bits of add_state, beyond the range of their type too") {
+  for (Dtype dtype : {Dtype::i64, Dtype::i32, Dtype::u8, Dtype::boolean}) {
+    CAPTURE(name_of(dtype));
+    const AnyTensor a = made(dtype, extents({300}), [](Index i) { return i % 3 ? i * 7919 : 0; }),
+                    b = dtype == Dtype::i64 ? full(dtype, extents({300}), 0x1p62) : a;
+    AnyTensor want = b, got = b.clone();
+    detail::add_state(want, a, 1);
+    detail::add_state(want, b, 1);
+    got.detach();
+    auto* to = static_cast<std::byte*>(got.raw_writable());
+    for (const AnyTensor& t : {a, b})
+      dist::add_elements(dtype, to, to, static_cast<const std::byte*>(t.raw()),
+                         300 * size_of(dtype));
+    CHECK(same_bits(got, want));
+  }
+}
+
+TEST_CASE("states have buckets of their own; of those that take the first the left one stands") {
+  const std::vector<AnyTensor> tensors = {
+      spread(Dtype::f32, extents({3}), 1), spread(Dtype::f64, extents({2}), 2),
+      made(Dtype::i32, extents({2}), [](Index i) { return i; })};
+  const Join joins[] = {Join::first, Join::sum};
+  const auto pieces = dist::cut_with_states(tensors, joins, 1000);
+  REQUIRE(pieces.size() == 2);
+  REQUIRE(pieces[1].size() == 2);
+  CHECK_FALSE(pieces[0][0].first);
+  CHECK((pieces[1][0].parameter == 2 && !pieces[1][0].first));
+  CHECK((pieces[1][1].parameter == 1 && pieces[1][1].first));
+  dist::GradientMemory memory;
+  memory.slots.assign(2, tensors);
+  for (std::size_t slot = 0; slot < 2; ++slot)
+    for (AnyTensor& t : memory.slots[slot])
+      t = slot ? full(t.dtype(), t.extents(), 5) : t.to_contiguous().clone(), t.detach();
+  const std::vector<Dtype> dtypes = {Dtype::f32, Dtype::f64, Dtype::i32};
+  dist::TensorBucket bucket(memory, pieces[1], dtypes);
+  const auto left = bucket.pack({dist::Tag::part}, 1);
+  bucket.add(0, 1);
+  CHECK(same_bits(memory.slots[0][1], tensors[1]));
+  CHECK(values(memory.slots[0][2]) == std::vector<double>{5, 6});
+  bucket.add(0, content(left), false);
+  CHECK(same_bits(memory.slots[0][1], tensors[1]));
+  bucket.add(0, content(left), true);
+  CHECK(values(memory.slots[0][1]) == std::vector<double>{5, 5});
+  CHECK(values(memory.slots[0][2]) == std::vector<double>{15, 16});
+}
+
 TEST_CASE("a tensor bucket packs, adds from either side, and puts the total into slot 0") {
   const std::vector<Dtype> dtypes = {Dtype::f32, Dtype::f64};
   dist::GradientMemory memory, other;
@@ -90,6 +136,20 @@ TEST_CASE("a tensor bucket packs, adds from either side, and puts the total into
   const auto cut = content(message).subspan(1);
   CHECK(failure([&] { bucket.add(0, cut, true); }).code == Error::format);
   CHECK(failure([&] { bucket.total(-1, &cut); }).code == Error::format);
+}
+
+TEST_CASE("counts: what has changed travels before the metrics") {
+  dist::CountBucket left(7, 40, 0, 1, 2), right(7, 40, 1, 1, 2);
+  left.set(0, {{}, 1, 2, {{"seen", 4}}, 0, {}, {0, 1}});
+  right.set(0, {{}, 1, 2, {{"seen", 5}}, 0, {}, {0, 1}});
+  const dist::Tag tag{dist::Tag::part};
+  left.add(0, content(right.pack(tag, 0)), false);
+  left.total(0, nullptr);
+  GradientSum sum;
+  left.read_total(sum);
+  CHECK(sum.changed == std::vector<double>{0, 2});
+  REQUIRE(sum.metrics.size() == 1);
+  CHECK(sum.metrics[0].value == 9);
 }
 
 TEST_CASE("counts: an absent side is not added, and bytes that are none are refused") {

@@ -66,12 +66,13 @@ struct WithShards {
 struct Result {
   std::uint64_t weights = 0, gradient = 0;
   double loss = 0, weight = 0;
-  std::vector<double> metrics;
+  std::vector<double> metrics = {};
+  std::uint64_t state = 0, carried = 0;  // of the model, and in the gradient's
   bool operator==(const Result&) const = default;
 };
 template <class Model, class G>
 Result result_of(const Model& net, const G& g) {
-  Result r{train::hash_parameters(net), train::hash_parameters(g.model), g.loss, g.weight, {}};
+  Result r{train::hash_parameters(net), train::hash_parameters(g.model), g.loss, g.weight};
   for (const Metric& m : g.metrics) r.metrics.push_back(m.value);
   return r;
 }
@@ -302,19 +303,127 @@ TEST_CASE("ranks with other batches, or at another step, are told so") {
   }
 }
 
-TEST_CASE("a model with states, whose join over ranks does not exist, is refused") {
-  struct Counting {
-    Tensor<double, Shape<3>> w;
-    State<Tensor<double, Shape<>>> seen;
-  };
-  WithShards scope(2);
-  const Counting net{Tensor<double, Shape<3>>(spread(Dtype::f64, extents({3}), 1)), {}};
-  const auto thrown = run_ranks(2, [&](dist::Transport& t) {
-    dist::Communicator c(t, quick);
-    dist::DataParallel ranks(c, net);
-    auto f = [](const Counting& n, const Points& p) { return sum(n.w) * mean(p.x); };
-    batch_gradient(f, net,
-                   Points{Tensor<double, Shape<dyn, 7>>(spread(Dtype::f64, extents({4, 7}), 9))});
+namespace {
+// Statistics of every kind beside a parameter.
+struct Centre {
+  Tensor<float, Shape<12>> gain;
+  State<Tensor<float, Shape<12>>> mean;
+  State<Tensor<bf16, Shape<3>>> rough;
+  State<Tensor<std::int64_t, Shape<>>, Join::sum> rows;
+  State<Tensor<std::int32_t, Shape<2>>, Join::sum> steps;
+  State<Tensor<double, Shape<>>, Join::sum> total;
+  State<Tensor<double, Shape<>>, Join::first> first;
+  State<Tensor<float, Shape<2>>> never;
+
+  auto operator()(const Tensor<float, Shape<dyn, 12>>& x) const {
+    mean.set(mean.value * 0.75f + tenon::mean(x, axis<0>) * 0.3f);
+    rough.set(rough.value * 0.7f + cast<bf16>(Tensor(sum(x))));
+    rows.set(rows.value + tensor(static_cast<std::int64_t>(x.extent(0))));
+    steps.set(steps.value + 1);
+    total.set(total.value + cast<double>(Tensor(sum(x * x))));
+    first.set(cast<double>(Tensor(sum(x))));
+    return (x - stop_gradient(mean.value)) * gain;
+  }
+};
+struct Normed {
+  Centre centre;
+  nn::Linear<12, 4> last;
+};
+Normed normed() {
+  Normed net{{Tensor<float, Shape<12>>(spread(Dtype::f32, extents({12}), 2)),
+              {Tensor<float, Shape<12>>(spread(Dtype::f32, extents({12}), 3))},
+              {Tensor<bf16, Shape<3>>(spread(Dtype::f32, extents({3}), 4).to(Dtype::bf16))},
+              {tensor(std::int64_t{1} << 62)},
+              {full<std::int32_t>(Shape<2>{}, 7)},
+              {tensor(0.1)},
+              {tensor(-1.0)},
+              {Tensor<float, Shape<2>>(spread(Dtype::f32, extents({2}), 5))}},
+             {}};
+  net.last = nn::init<nn::Linear<12, 4>>(Rng{3});
+  return net;
+}
+Report normed_loss(const Normed& net, const Sample& s) {
+  const double rows = static_cast<double>(s.x.extent(0));
+  return {nn::cross_entropy(net.last(net.centre(s.x)), s.label), rows * 0.3, rows};
+}
+std::uint64_t hash_states(const Normed& net) {
+  std::uint64_t hash = 0;
+  each_state(net, [&](std::string, const auto& state) {
+    const AnyTensor t = state.value.any().to_contiguous();
+    hash = dist::detail::hash_bytes(hash, t.raw(),
+                                    static_cast<std::size_t>(t.size()) * size_of(t.dtype()));
   });
-  CHECK_THAT(thrown[0] + thrown[1], ContainsSubstring("states"));
+  return hash;
+}
+Result train_normed(Index rows) {
+  seed_random(5);
+  Normed net = clone(normed());
+  auto optimizer = optim::make(optim::Sgd{.lr = 0.1f, .momentum = 0.9f}, net);
+  Result last;
+  for (int i = 0; i < 3; ++i) {
+    const auto g = train_step(net, optimizer, normed_loss, sample(rows));
+    last = result_of(net, g);
+    last.state = hash_states(net), last.carried = hash_states(g.model);
+  }
+  return last;
+}
+}  // namespace
+
+TEST_CASE("states: after each step every rank has the bits of one process with as many shards") {
+  const Normed net = normed();
+  WithShards scope(8);
+  for (Index rows : {Index{20}, Index{5}, Index{1}}) {
+    const Result want = train_normed(rows);
+    CHECK(want.state == want.carried);
+    CHECK(want.state != hash_states(net));
+    for (int n = 1; n <= 4; ++n)
+      for (std::size_t bucket : {std::size_t{64}, std::size_t{4096}}) {
+        CAPTURE(rows, n, bucket);
+        for (const Result& r : on_ranks(n, bucket, net, [&] { return train_normed(rows); }))
+          CHECK(r == want);
+      }
+  }
+}
+
+TEST_CASE("states: one without a value, and values that differ at the start, are refused by name") {
+  WithShards scope(2);
+  Normed hollow = normed();
+  hollow.centre.total.value = {};
+  auto thrown = run_ranks(2, [&](dist::Transport& t) {
+    Normed own = clone(hollow);
+    dist::Communicator c(t, quick);
+    dist::DataParallel ranks(c, own);
+    batch_gradient(normed_loss, own, sample(6));
+  });
+  CHECK_THAT(thrown[0] + thrown[1], ContainsSubstring("the State centre.total has no value"));
+  thrown = run_ranks(2, [&](dist::Transport& t) {
+    Normed own = clone(normed());
+    if (t.rank()) own.centre.first.value = tensor(2.0);
+    dist::Communicator c(t, quick);
+    dist::DataParallel ranks(c, own);
+  });
+  for (const std::string& text : thrown)
+    CHECK_THAT(text, ContainsSubstring("differ in values of the states"));
+}
+
+TEST_CASE("states: a step that fails on one rank leaves those of every rank as they were") {
+  WithShards scope(2);
+  std::vector<std::uint64_t> left(2);
+  const std::uint64_t before = hash_states(normed());
+  Sample s = sample(6);
+  s.label = Tensor<std::int64_t, Shape<dyn>>(
+      made(Dtype::i64, extents({6}), [](Index i) { return i == 5 ? 77 : 0; }));
+  const auto thrown = run_ranks(2, [&](dist::Transport& t) {
+    Normed own = clone(normed());
+    dist::Communicator c(t, quick);
+    dist::DataParallel ranks(c, own);
+    try {
+      batch_gradient(normed_loss, own, s);
+    } catch (const Error&) {
+      left[static_cast<std::size_t>(t.rank())] = hash_states(own);
+      throw;
+    }
+  });
+  for (const std::string& text : thrown) CHECK_THAT(text, ContainsSubstring("label 77"));
+  for (std::uint64_t hash : left) CHECK(hash == before);
 }

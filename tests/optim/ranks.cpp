@@ -37,7 +37,9 @@ struct Notebook final : RankGroup {
   ~Notebook() { ambient().ranks = nullptr; }
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  void begin(std::uint64_t, const ShardCut&, std::span<const AnyTensor> p) override {
+  void begin(std::uint64_t, const ShardCut&, std::span<const AnyTensor> p,
+             std::span<const Join> joins) override {
+    answer.changed.resize(joins.size());
     answer.gradient.resize(p.size());
     for (std::size_t i = 0; i < p.size(); ++i)
       answer.gradient[i] = made(p[i].dtype(), p[i].extents(), [](Index) { return 0; });

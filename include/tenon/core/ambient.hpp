@@ -10,10 +10,19 @@ namespace tenon::inline TENON_ISA {
 class Recorder;   // kernel/statement.hpp
 struct Tracer;    // kernel/statement.hpp
 struct Record;    // tensor/record.hpp
+class AnyTensor;  // tensor/handle.hpp
 class RankGroup;  // optim/ranks.hpp
 class Updater;    // optim/ranks.hpp
 
 enum class Mode : std::uint8_t { automatic, training, evaluation };
+
+namespace detail {
+/// How a tensor came about that no kernel computed; a and b are the numbers it was made from.
+///   fill: a everywhere             ramp: a, a + b, ...           linspace: from a to b
+///   eye: ones on the diagonal      one_hot: of the tensor `from`
+///   same: the value of `from` under another id
+enum class Made : std::uint8_t { fill, ramp, linspace, eye, one_hot, same };
+}  // namespace detail
 
 struct Ambient {
   Recorder* recorder = nullptr;  ///< the innermost active one
@@ -27,6 +36,9 @@ struct Ambient {
   Updater* updater = nullptr;  ///< who applies gradients in `update`; null: the optimizer, here
   /// Asked before the host reads or writes elements, when set; `what` names the access.
   void (*host_access)(const Record& record, const char* what) = nullptr;
+  /// Told of a tensor made as `how` says, when set: below kernel/ nobody knows the tracer.
+  void (*made)(detail::Made how, const AnyTensor& t, const AnyTensor* from, double a,
+               double b) = nullptr;
 };
 
 namespace detail {

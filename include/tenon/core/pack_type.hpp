@@ -23,6 +23,12 @@ inline constexpr int lanes = TENON_REGISTER_BYTES / static_cast<int>(sizeof(T));
 template <class T>
 using IntOf = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
 
+/// What T computes sums and products in: integers in the unsigned one, which wraps, as the signed
+/// one is not defined past its range.
+template <class T>
+using Wrapping = typename std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>,
+                                             std::type_identity<T>>::type;
+
 namespace detail {
 // nvcc's device pass reads host code without using it, and rejects vectors in whatever host and
 // device share. There, and only there, one number stands for the vector.
@@ -83,14 +89,15 @@ struct Mask {
   friend TENON_INLINE bool all(Mask a) { return !any(!a); }
 };
 
-/// N lanes of T (float, double, int32, int64), N a power of two. Its one member is a native vector:
-/// a struct with an array in it would travel through memory in halves.
+/// N lanes of T (float, double, int32, int64), N a power of two; integers wrap. Its one member is a
+/// native vector: a struct with an array in it would travel through memory in halves.
 template <class T, int N>
 struct Pack {
   static_assert(N > 0 && (N & (N - 1)) == 0, "tenon: a Pack has a power of two lanes");
   using Scalar = T;
   using Int = IntOf<T>;
   using Vector = typename detail::Native<T, N>::type;
+  using Wrapped = typename detail::Native<Wrapping<T>, N>::type;
   using Answer = Mask<Int, N>;
   static constexpr int size = N;
 
@@ -148,14 +155,20 @@ struct Pack {
     return Pack<U, N>((typename Pack<U, N>::Vector)v);
   }
 
-  friend TENON_INLINE constexpr Pack operator+(Pack a, Pack b) { return Pack(a.v + b.v); }
-  friend TENON_INLINE constexpr Pack operator-(Pack a, Pack b) { return Pack(a.v - b.v); }
-  friend TENON_INLINE constexpr Pack operator*(Pack a, Pack b) { return Pack(a.v * b.v); }
+  friend TENON_INLINE constexpr Pack operator+(Pack a, Pack b) {
+    return Pack((Vector)((Wrapped)a.v + (Wrapped)b.v));
+  }
+  friend TENON_INLINE constexpr Pack operator-(Pack a, Pack b) {
+    return Pack((Vector)((Wrapped)a.v - (Wrapped)b.v));
+  }
+  friend TENON_INLINE constexpr Pack operator*(Pack a, Pack b) {
+    return Pack((Vector)((Wrapped)a.v * (Wrapped)b.v));
+  }
   friend TENON_INLINE constexpr Pack operator/(Pack a, Pack b) { return Pack(a.v / b.v); }
-  friend TENON_INLINE constexpr Pack operator-(Pack a) { return Pack(-a.v); }
-  TENON_INLINE constexpr Pack& operator+=(Pack b) { return v += b.v, *this; }
-  TENON_INLINE constexpr Pack& operator-=(Pack b) { return v -= b.v, *this; }
-  TENON_INLINE constexpr Pack& operator*=(Pack b) { return v *= b.v, *this; }
+  friend TENON_INLINE constexpr Pack operator-(Pack a) { return Pack((Vector)(-(Wrapped)a.v)); }
+  TENON_INLINE constexpr Pack& operator+=(Pack b) { return *this = *this + b; }
+  TENON_INLINE constexpr Pack& operator-=(Pack b) { return *this = *this - b; }
+  TENON_INLINE constexpr Pack& operator*=(Pack b) { return *this = *this * b; }
   TENON_INLINE constexpr Pack& operator/=(Pack b) { return v /= b.v, *this; }
 
   friend TENON_INLINE constexpr Answer operator==(Pack a, Pack b) { return answer(a.v == b.v); }
@@ -169,7 +182,9 @@ struct Pack {
   friend TENON_INLINE constexpr Pack operator&(Pack a, Pack b) { return Pack(a.v & b.v); }
   friend TENON_INLINE constexpr Pack operator|(Pack a, Pack b) { return Pack(a.v | b.v); }
   friend TENON_INLINE constexpr Pack operator^(Pack a, Pack b) { return Pack(a.v ^ b.v); }
-  friend TENON_INLINE constexpr Pack operator<<(Pack a, int bits) { return Pack(a.v << bits); }
+  friend TENON_INLINE constexpr Pack operator<<(Pack a, int bits) {
+    return Pack((Vector)((Wrapped)a.v << bits));
+  }
   friend TENON_INLINE constexpr Pack operator>>(Pack a, int bits) { return Pack(a.v >> bits); }
 
   /// In each lane c ? a : b.
@@ -179,16 +194,16 @@ struct Pack {
 
   /// a * b + c in one expression: one rounding where the processor has it, two elsewhere.
   friend TENON_INLINE constexpr Pack multiply_add(Pack a, Pack b, Pack c) {
-    return Pack(a.v * b.v + c.v);
+    return Pack((Vector)((Wrapped)a.v * (Wrapped)b.v + (Wrapped)c.v));
   }
 
   /// Joins the lanes in a fixed order: i with i + N/2, then i with i + N/4, and so on.
   friend TENON_INLINE T horizontal_sum(Pack a) {
-    T x[N];
-    a.store(x);
+    Wrapping<T> x[N];
+    __builtin_memcpy(x, &a.v, sizeof(Vector));
     for (int half = N / 2; half > 0; half /= 2)
       for (int i = 0; i < half; ++i) x[i] += x[i + half];
-    return x[0];
+    return static_cast<T>(x[0]);
   }
   /// NaN if a lane is NaN.
   friend TENON_INLINE T horizontal_max(Pack a) {

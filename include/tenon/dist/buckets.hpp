@@ -21,12 +21,25 @@ void add_typed(std::byte* to, const std::byte* left, const std::byte* right, std
 }
 }  // namespace detail
 
-/// to = left + right; `to` may be one of them. f32, f64, or bf16 and f16 rounded once from f32.
+/// to = left + right; `to` may be one of them. f32, f64; bf16 and f16 rounded once from f32;
+/// integers wrap in i64 and are converted from it, as in optim/join.hpp.
 inline void add_elements(Dtype dtype, std::byte* to, const std::byte* left, const std::byte* right,
                          std::size_t bytes) {
   if (dtype == Dtype::f32) return detail::add_typed<float>(to, left, right, bytes);
   if (dtype == Dtype::f64) return detail::add_typed<double>(to, left, right, bytes);
   constexpr std::size_t block = 256;
+  if (!is_floating(dtype)) {
+    std::uint64_t x[block], y[block];
+    const std::size_t size = size_of(dtype);
+    for (std::size_t i = 0, n = bytes / size; i < n; i += block) {
+      const auto m = static_cast<Index>(std::min(block, n - i));
+      convert(dtype, left + size * i, 1, Dtype::i64, x, 1, m);
+      convert(dtype, right + size * i, 1, Dtype::i64, y, 1, m);
+      for (Index k = 0; k < m; ++k) x[k] += y[k];
+      convert(Dtype::i64, x, 1, dtype, to + size * i, 1, m);
+    }
+    return;
+  }
   float a[block], b[block];
   for (std::size_t i = 0, n = bytes / 2; i < n; i += block) {
     const auto m = static_cast<Index>(std::min(block, n - i));
@@ -37,10 +50,12 @@ inline void add_elements(Dtype dtype, std::byte* to, const std::byte* left, cons
   }
 }
 
-/// Bytes begin .. end - 1 of a parameter.
+/// Bytes begin .. end - 1 of a parameter, or of a State. first: the left one stands, nothing is
+/// added.
 struct BucketPiece {
   int parameter;
   std::size_t begin, end;
+  bool first = false;
 };
 
 /// The parameters from the last to the first, as backward finishes them, cut every `bytes` bytes
@@ -59,6 +74,23 @@ inline std::vector<std::vector<BucketPiece>> cut_into_buckets(std::span<const An
       out.back().push_back({static_cast<int>(i), begin, end});
       room -= end - begin, begin = end;
     }
+  }
+  return out;
+}
+
+/// The same for parameters and the State members behind them, whose buckets are their own, as they
+/// are final only when a rank's nodes are.
+inline std::vector<std::vector<BucketPiece>> cut_with_states(std::span<const AnyTensor> tensors,
+                                                             std::span<const Join> joins,
+                                                             std::size_t bytes) {
+  const std::size_t parameters = tensors.size() - joins.size();
+  auto out = cut_into_buckets(tensors.first(parameters), bytes);
+  for (auto& bucket : cut_into_buckets(tensors.subspan(parameters), bytes)) {
+    for (BucketPiece& p : bucket) {
+      p.first = joins[static_cast<std::size_t>(p.parameter)] == Join::first;
+      p.parameter += static_cast<int>(parameters);
+    }
+    out.push_back(std::move(bucket));
   }
   return out;
 }
@@ -93,11 +125,14 @@ class TensorBucket final : public Bucket {
     each([&](const BucketPiece& p, std::size_t at) {
       std::byte* own = memory_.at(slot, p.parameter) + p.begin;
       const std::byte* other = bytes.data() + at;
+      if (p.first && left) std::memcpy(own, other, p.end - p.begin);
+      if (p.first) return;
       add_elements(dtype(p), own, left ? other : own, left ? own : other, p.end - p.begin);
     });
   }
   void add(int slot, int other) override {
     each([&](const BucketPiece& p, std::size_t) {
+      if (p.first) return;
       std::byte* own = memory_.at(slot, p.parameter) + p.begin;
       add_elements(dtype(p), own, own, memory_.at(other, p.parameter) + p.begin, p.end - p.begin);
     });
@@ -136,11 +171,13 @@ class TensorBucket final : public Bucket {
 /// slots are the rank's nodes with the empty ones, so that the way does not depend on the batch.
 class CountBucket final : public Bucket {
  public:
-  CountBucket(std::uint64_t position, Index rows, int rank, std::size_t slots)
-      : own_{{double(position), double(rows), double(rank)}}, slots_(slots) {}
+  CountBucket(std::uint64_t position, Index rows, int rank, std::size_t slots,
+              std::size_t states = 0)
+      : own_{{double(position), double(rows), double(rank)}}, slots_(slots), states_(states) {}
 
   void set(int slot, const GradientSum& sum) {
     at(slot) = {true, {sum.loss, sum.weight, sum.stop}, {}};
+    for (std::size_t i = 0; i < states_; ++i) at(slot).values.push_back(sum.changed[i]);
     for (const Metric& m : sum.metrics) {
       at(slot).values.push_back(m.value);
       (at(slot).names += m.name) += '\n';
@@ -149,8 +186,10 @@ class CountBucket final : public Bucket {
   void read_total(GradientSum& sum) const {
     const Count& c = total_;
     sum.loss = c.values[0], sum.weight = c.values[1], sum.stop = c.values[2];
+    const auto changed = c.values.begin() + 3, metrics = changed + std::ptrdiff_t(states_);
+    sum.changed.assign(changed, metrics);
     std::size_t begin = 0;
-    for (std::size_t i = 3; i < c.values.size(); ++i) {
+    for (std::size_t i = 3 + states_; i < c.values.size(); ++i) {
       const std::size_t end = c.names.find('\n', begin);
       sum.metrics.push_back({c.names.substr(begin, end - begin), c.values[i]});
       begin = end + 1;
@@ -206,7 +245,8 @@ class CountBucket final : public Bucket {
             static_cast<Index>(own_[2]), " one of ", static_cast<Index>(own_[1]), " at ",
             static_cast<Index>(own_[0])});
     bytes = bytes.subspan(sizeof head);
-    if (!(head[4] >= (head[3] != 0 ? 3 : 0) && head[4] <= double(bytes.size() / sizeof(double))))
+    if (!(head[4] >= (head[3] != 0 ? double(3 + states_) : 0) &&
+          head[4] <= double(bytes.size() / sizeof(double))))
       fail(Error::format, {"a count is cut off"});
     Count c{head[3] != 0, std::vector<double>(static_cast<std::size_t>(head[4])), {}};
     const std::size_t numbers = c.values.size() * sizeof(double);
@@ -218,6 +258,7 @@ class CountBucket final : public Bucket {
 
   std::array<double, 3> own_;  // position, rows, rank: below 2^53
   std::vector<Count> slots_;
+  std::size_t states_;
   Count total_;
 };
 

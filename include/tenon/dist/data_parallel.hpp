@@ -13,21 +13,22 @@ namespace detail {
 class Exchange final : public Job {
  public:
   Exchange(const ShardCut& cut, int rank, std::uint64_t step, std::uint64_t position,
-           std::span<const AnyTensor> parameters, std::size_t bucket_bytes)
+           std::span<const AnyTensor> tensors, std::span<const Join> joins,
+           std::size_t bucket_bytes)
       : position_(position),
         full_{cut.shards, cut.shards, cut.ranks},
         nodes_(cut.nodes(rank)),
         all_nodes_(full_.nodes(rank)),
-        pieces_(cut_into_buckets(parameters, bucket_bytes)),
-        buckets_of_(parameters.size()),
-        counts_(position, cut.rows, rank, all_nodes_.size()),
+        pieces_(cut_with_states(tensors, joins, bucket_bytes)),
+        buckets_of_(tensors.size()),
+        counts_(position, cut.rows, rank, all_nodes_.size(), joins.size()),
         counts_missing_(nodes_.size()) {
-    for (const AnyTensor& t : parameters) dtypes_.push_back(t.dtype());
+    for (const AnyTensor& t : tensors) dtypes_.push_back(t.dtype());
     memory_.slots.assign(std::max<std::size_t>(nodes_.size(), 1),
-                         std::vector<AnyTensor>(parameters.size()));
-    for (std::size_t i = 0; i < parameters.size(); ++i)
-      if (nodes_.empty() || parameters[i].size() == 0)
-        memory_.slots[0][i] = AnyTensor::empty(parameters[i].dtype(), parameters[i].extents());
+                         std::vector<AnyTensor>(tensors.size()));
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      if (nodes_.empty() || tensors[i].size() == 0)
+        memory_.slots[0][i] = AnyTensor::empty(tensors[i].dtype(), tensors[i].extents());
     runs_.emplace_back(counts_, 0, step, full_, rank);
     for (std::size_t b = 0; b < pieces_.size(); ++b) {
       buckets_.push_back(std::make_unique<TensorBucket>(memory_, pieces_[b], dtypes_));
@@ -41,8 +42,8 @@ class Exchange final : public Job {
   }
 
   // ---- the thread that computes; true: something can start ----
-  bool ready(int node, int parameter, const AnyTensor& sum) {
-    const auto i = static_cast<std::size_t>(parameter);
+  bool ready(int node, int tensor, const AnyTensor& sum) {
+    const auto i = static_cast<std::size_t>(tensor);
     std::lock_guard lock(mutex_);
     memory_.slots[static_cast<std::size_t>(node)][i] = sum;
     bool any = false;
@@ -146,18 +147,19 @@ class DataParallel final : public RankGroup {
   int rank() const override { return communicator_.rank(); }
   int size() const override { return communicator_.size(); }
 
-  void begin(std::uint64_t position, const ShardCut& cut,
-             std::span<const AnyTensor> parameters) override {
+  void begin(std::uint64_t position, const ShardCut& cut, std::span<const AnyTensor> tensors,
+             std::span<const Join> joins) override {
     exchange_ =
-        std::make_shared<detail::Exchange>(cut, rank(), ++step_, position, parameters, bucket_);
+        std::make_shared<detail::Exchange>(cut, rank(), ++step_, position, tensors, joins, bucket_);
     position_ = position;
     communicator_.start(exchange_);
   }
-  void ready(int node, int parameter, const AnyTensor& sum) override {
-    if (exchange_->ready(node, parameter, sum)) communicator_.wake();
+  void ready(int node, int tensor, const AnyTensor& sum) override {
+    if (exchange_->ready(node, tensor, sum)) communicator_.wake();
   }
   void counted(int node, const GradientSum& sum) override {
-    const GradientSum own{{}, sum.loss, sum.weight, sum.metrics, asked_ ? 1.0 : 0.0};
+    const GradientSum own{{}, sum.loss,   sum.weight, sum.metrics, asked_ ? 1.0 : 0.0,
+                          {}, sum.changed};
     if (exchange_->counted(node, own)) communicator_.wake();
   }
   GradientSum finish() override {

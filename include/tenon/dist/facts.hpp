@@ -81,6 +81,9 @@ std::vector<Fact> facts_of(const Model& net) {
   tenon::detail::Members m(tenon::detail::Members::parameters, true);
   tenon::detail::collect_members(m, net);
   detail::facts_of_members(m, "parameter", true, out);
+  tenon::detail::Members states(tenon::detail::Members::states, true);
+  tenon::detail::collect_members(states, net);
+  if (states.size()) detail::facts_of_members(states, "state", true, out);
   return out;
 }
 

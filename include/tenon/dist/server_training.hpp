@@ -132,8 +132,11 @@ class ServerTraining final : public RankGroup, public Updater {
   int rank() const override { return store_.worker(); }
   /// With one worker there is nothing to share.
   int size() const override { return store_.workers(); }
-  void begin(std::uint64_t position, const ShardCut& cut,
-             std::span<const AnyTensor> parameters) override {
+  void begin(std::uint64_t position, const ShardCut& cut, std::span<const AnyTensor> parameters,
+             std::span<const Join> states) override {
+    if (!states.empty())
+      fail(Error::unsupported, {"batch_gradient: the model has states (", states.size(),
+                                "), which servers do not join"});
     count_ = {static_cast<double>(position), static_cast<double>(cut.rows)};
     own_ = {};
     for (const AnyTensor& t : parameters) {

@@ -39,12 +39,33 @@ inline void take_backward(BackwardCall& call) {
   if (call.wanted & 1)
     settle_gradient(call, 0, scatter_rows(call.dy, call.operand[1], call.operand[0].extent(0)));
 }
-inline constexpr StatementInfo take_info = function_info("take", take_backward, 2);
+/// The values of take and scatter_rows; nobody hears of them.
+inline AnyTensor taken(const AnyTensor& table, const AnyTensor& index);
+inline AnyTensor scattered(const AnyTensor& dy, const AnyTensor& index, Index rows);
+
+inline AnyTensor take_again(const AnyTensor* x, const Attributes&, const Extents& e) {
+  const Extents t = x[0].extents();
+  Extents whole = x[1].extents();
+  check_again("take", t.rank > 0 && whole.rank + t.rank - 1 == e.rank);
+  for (int i = 1; i < t.rank; ++i) whole.extent[whole.rank++] = t.extent[i];
+  check_again("take", whole == e);
+  return taken(x[0], x[1]);
+}
+inline constexpr StatementInfo take_info = function_info("take", take_backward, take_again, 2);
 
 inline void scatter_backward(BackwardCall& call) {
   if (call.wanted & 1) settle_gradient(call, 0, take(call.dy, call.operand[1]));
 }
-inline constexpr StatementInfo scatter_info = function_info("scatter_rows", scatter_backward, 2);
+inline AnyTensor scatter_again(const AnyTensor* x, const Attributes&, const Extents& e) {
+  const int lead = x[1].extents().rank, rank = x[0].extents().rank;
+  check_again("scatter_rows", e.rank == 1 + rank - lead && e.rank > 0 && e.extent[0] >= 0);
+  for (int i = lead; i < rank; ++i)
+    check_again("scatter_rows", e.extent[1 + i - lead] == x[0].extent(i));
+  if (e.size() == 0) return AnyTensor::empty(x[0].dtype(), e);
+  return scattered(x[0], x[1], e.extent[0]);
+}
+inline constexpr StatementInfo scatter_info =
+    function_info("scatter_rows", scatter_backward, scatter_again, 2);
 
 // Rows of `target` are sums of rows of `source`: those numbered order[first[r]] .. order[first[r +
 // 1] - 1].
@@ -91,10 +112,9 @@ void find_extremes(const T* x, Index outer, Index n, Index inner, bool least, st
   });
 }
 
-inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, bool keepdims,
-                               bool least) {
-  const Extents e = x.record(name).shape();
-  const int along = normalize_axis(name, axis, e.rank);
+inline AnyTensor extremes(const char* name, const AnyTensor& x, int along, bool keepdims,
+                          bool least) {
+  const Extents e = x.extents();
   if (e.extent[along] == 0) [[unlikely]]
     fail(Error::value, {name, ": axis ", along, " of ", e, " has no elements"});
   Index outer = 1, inner = 1;
@@ -122,13 +142,36 @@ inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, b
   return y;
 }
 
-}  // namespace detail
+inline AnyTensor extreme_again(const char* name, const AnyTensor& x, const Attributes& a,
+                               bool least) {
+  const int rank = x.extents().rank;
+  check_again(name, a.integer[0] >= 0 && a.integer[0] < rank && a.integer[1] >> 1 == 0);
+  return extremes(name, x, static_cast<int>(a.integer[0]), a.integer[1] != 0, least);
+}
+inline AnyTensor argmax_again(const AnyTensor* x, const Attributes& a, const Extents&) {
+  return extreme_again("argmax", x[0], a, false);
+}
+inline AnyTensor argmin_again(const AnyTensor* x, const Attributes& a, const Extents&) {
+  return extreme_again("argmin", x[0], a, true);
+}
+// Attributes: axis, keepdims.
+inline constexpr StatementInfo argmax_info = kernel::detail::made_info("argmax", argmax_again),
+                               argmin_info = kernel::detail::made_info("argmin", argmin_again);
 
-inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
+inline AnyTensor extreme_index(const char* name, const AnyTensor& x, int axis, bool keepdims,
+                               bool least) {
+  Attributes a;
+  a.push(normalize_axis(name, axis, x.record(name).rank)), a.push(keepdims);
+  AnyTensor y = extremes(name, x, static_cast<int>(a.integer[0]), keepdims, least);
+  record_function(least ? argmin_info : argmax_info, Context{}, {x}, a, y);
+  return y;
+}
+
+inline AnyTensor taken(const AnyTensor& table, const AnyTensor& index) {
   const Extents t = table.record("take").shape();
   if (t.rank == 0) [[unlikely]]
     fail(Error::shape, {"take: the table has rank 0"});
-  const AnyTensor at = detail::checked_index("take", index, t.extent[0]);
+  const AnyTensor at = checked_index("take", index, t.extent[0]);
   Extents e = at.extents();
   if (e.rank + t.rank - 1 > max_rank) [[unlikely]]
     fail(Error::shape, {"take: ", t, " at ", e, " would have more than 8 axes"});
@@ -145,20 +188,19 @@ inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
   const char* from = static_cast<const char*>(rows.raw());
   char* to = static_cast<char*>(y.raw_writable());
   const Index n = at.size(),
-              per_block = std::max<Index>(1, detail::lookup_block / std::max<Index>(width, 1));
+              per_block = std::max<Index>(1, lookup_block / std::max<Index>(width, 1));
   parallel_for((n + per_block - 1) / per_block,
                n * width > Threshold::cheap * 4 ? num_threads() : 1, [&](Index block) {
                  for (Index i = block * per_block, end = std::min(n, i + per_block); i < end; ++i)
                    std::memcpy(to + i * width, from + p[i] * width,
                                static_cast<std::size_t>(width));
                });
-  record_function(detail::take_info, Context::current(), {table, index}, Attributes{}, y);
   return y;
 }
 
-inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index rows) {
+inline AnyTensor scattered(const AnyTensor& dy, const AnyTensor& index, Index rows) {
   const Extents d = dy.record("scatter_rows").shape();
-  const AnyTensor at = detail::checked_index("scatter_rows", index, rows);
+  const AnyTensor at = checked_index("scatter_rows", index, rows);
   const int lead = at.rank();
   Extents e;
   e.extent[e.rank++] = rows;
@@ -188,11 +230,23 @@ inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index
   const AnyTensor source = dy.to_contiguous();
   AnyTensor y = AnyTensor::empty(dy.dtype(), e);
   if (dy.dtype() == Dtype::f64)
-    detail::sum_rows(static_cast<const double*>(source.raw()), first, order,
-                     static_cast<double*>(y.raw_writable()), rows, width);
+    sum_rows(static_cast<const double*>(source.raw()), first, order,
+             static_cast<double*>(y.raw_writable()), rows, width);
   else
-    detail::sum_rows(static_cast<const float*>(source.raw()), first, order,
-                     static_cast<float*>(y.raw_writable()), rows, width);
+    sum_rows(static_cast<const float*>(source.raw()), first, order,
+             static_cast<float*>(y.raw_writable()), rows, width);
+  return y;
+}
+
+}  // namespace detail
+
+inline AnyTensor take(const AnyTensor& table, const AnyTensor& index) {
+  AnyTensor y = detail::taken(table, index);
+  record_function(detail::take_info, Context::current(), {table, index}, Attributes{}, y);
+  return y;
+}
+inline AnyTensor scatter_rows(const AnyTensor& dy, const AnyTensor& index, Index rows) {
+  AnyTensor y = detail::scattered(dy, index, rows);
   record_function(detail::scatter_info, Context::current(), {dy, index}, Attributes{}, y);
   return y;
 }
@@ -206,24 +260,11 @@ inline AnyTensor argmin(const AnyTensor& x, int axis, bool keepdims = false) {
   return detail::extreme_index("argmin", x, axis, keepdims, true);
 }
 
-namespace detail {
-inline AnyTensor cast_value(const AnyTensor& x, Dtype to);
-inline void cast_backward(BackwardCall& call) {
-  settle_gradient(call, 0, cast_value(call.dy, compute_dtype(call.operand[0].dtype())));
-}
-inline constexpr StatementInfo cast_info = function_info("cast", cast_backward);
-
-inline AnyTensor cast_value(const AnyTensor& x, Dtype to) {
-  if (x.record("cast").dtype == to) return x;
-  AnyTensor y = x.to(to);
-  if (is_floating(x.dtype())) record_function(cast_info, Context::current(), {x}, Attributes{}, y);
-  return y;
-}
-}  // namespace detail
-
 /// x in another dtype: rounded to nearest even, truncated to integers. Differentiable between
 /// floating ones.
-inline AnyTensor cast(const AnyTensor& x, Dtype to) { return detail::cast_value(x, to); }
+inline AnyTensor cast(const AnyTensor& x, Dtype to) {
+  return kernel::cast(x, to, Context::current());
+}
 
 namespace op {
 /// Names for messages.

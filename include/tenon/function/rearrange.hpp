@@ -42,9 +42,28 @@ inline void settle_gradient(BackwardCall& call, int i, AnyTensor g) {
   to = call.accumulate >> i & 1 ? kernel::add(to, g, Context::current()) : std::move(g);
 }
 constexpr StatementInfo function_info(const char* name, void (*backward)(BackwardCall&),
-                                      std::uint32_t reads = 0) {
+                                      kernel::detail::Again* again, std::uint32_t reads = 0) {
   StatementInfo s;
-  s.name = name, s.function_backward = backward, s.reads = reads;
+  s.name = name, s.function_backward = backward, s.function_forward = again, s.reads = reads;
+  return s;
+}
+using kernel::detail::check_again;
+/// The selection of a graph's node, of extents `whole`. Errors: Error::trace for one outside.
+inline Selection selection_again(const char* name, const Attributes& a, const Extents& whole,
+                                 const Extents& taken) {
+  check_again(name,
+              a.integers == 2 + 2 * whole.rank && a.integer[0] == whole.rank && a.integer[1] >= 0 &&
+                  a.integer[1] >> whole.rank == 0 &&
+                  whole.rank - __builtin_popcountll(static_cast<std::uint64_t>(a.integer[1])) ==
+                      taken.rank);
+  const Selection s = selection_of(a, taken);
+  for (int i = 0; i < s.rank; ++i) {
+    const Index n = whole.extent[i], first = s.first[i], step = s.step[i], more = s.count[i] - 1;
+    if (more == -1) continue;  // nothing is read
+    const bool starts = more >= 0 && first >= 0 && first < n;
+    check_again(name, starts && (more == 0 || (step > 0 && more <= (n - 1 - first) / step) ||
+                                 (step < 0 && step >= -n && more <= first / -step)));
+  }
   return s;
 }
 
@@ -82,18 +101,29 @@ inline void select_backward(BackwardCall& call) {
   // A loop over rows adds each row where it belongs instead of adding whole tensors of zeros.
   if (call.accumulate & 1 && !Context::current().serial && g.contiguous() &&
       g.dtype() == call.dy.dtype()) {
-    AnyTensor sum = kernel::add(select_view(g, s), call.dy, Context{});
-    return write_selection(g, s, sum);
+    return write_selection(g, s, kernel::detail::added(select_view(g, s), call.dy));
   }
   settle_gradient(call, 0, place(call.dy, e, s));
 }
-inline constexpr StatementInfo select_info = function_info("slice", select_backward);
+inline AnyTensor select_again(const AnyTensor* x, const Attributes& a, const Extents& e) {
+  return select_view(x[0], selection_again("slice", a, x[0].extents(), e));
+}
+inline constexpr StatementInfo select_info = function_info("slice", select_backward, select_again);
 
+inline AnyTensor placed(const AnyTensor& x, const Extents& e, const Selection& s) {
+  AnyTensor y = AnyTensor::empty(x.dtype(), e);
+  std::memset(y.raw_writable(), 0, static_cast<std::size_t>(y.size()) * size_of(y.dtype()));
+  write_selection(y, s, x.get()->generated ? x.to_contiguous() : x);
+  return y;
+}
 inline void place_backward(BackwardCall& call) {
   settle_gradient(call, 0,
                   select(call.dy, selection_of(*call.attributes, call.operand[0].extents())));
 }
-inline constexpr StatementInfo place_info = function_info("place", place_backward);
+inline AnyTensor place_again(const AnyTensor* x, const Attributes& a, const Extents& e) {
+  return placed(x[0], e, selection_again("place", a, e, x[0].extents()));
+}
+inline constexpr StatementInfo place_info = function_info("place", place_backward, place_again);
 
 inline void permute_backward(BackwardCall& call) {
   int back[max_rank] = {};
@@ -102,12 +132,47 @@ inline void permute_backward(BackwardCall& call) {
   settle_gradient(call, 0,
                   permute(call.dy, std::span<const int>(back, static_cast<std::size_t>(rank))));
 }
-inline constexpr StatementInfo permute_info = function_info("permute", permute_backward);
+inline AnyTensor permute_view(const AnyTensor& x, const Index* axes) {
+  AnyTensor base = x.get()->generated ? x.to_contiguous() : x;
+  Extents e;
+  e.rank = x.rank();
+  Index strides[max_rank] = {};
+  for (int i = 0; i < e.rank; ++i)
+    e.extent[i] = base.get()->extents[axes[i]], strides[i] = base.stride(static_cast<int>(axes[i]));
+  return base.view(e, strides, 0);
+}
+inline AnyTensor permute_again(const AnyTensor* x, const Attributes& a, const Extents&) {
+  Index seen = 0;
+  for (int i = 0; i < a.integers; ++i)
+    if (a.integer[i] >= 0 && a.integer[i] < a.integers) seen |= Index{1} << a.integer[i];
+  check_again("permute", a.integers == x[0].extents().rank && seen + 1 == Index{1} << a.integers);
+  return permute_view(x[0], a.integer);
+}
+inline constexpr StatementInfo permute_info =
+    function_info("permute", permute_backward, permute_again);
 
-inline void squeeze_backward(BackwardCall& call) {
+inline void unsqueeze_backward(BackwardCall& call) {
   settle_gradient(call, 0, kernel::reshape(call.dy, call.operand[0].extents(), Context::current()));
 }
-inline constexpr StatementInfo squeeze_info = function_info("squeeze", squeeze_backward);
+inline AnyTensor unsqueeze_view(const AnyTensor& x, int at) {
+  AnyTensor base = x.get()->generated ? x.to_contiguous() : x;
+  const Record& r = *base.get();
+  Extents e;
+  e.rank = r.rank + 1;
+  Index strides[max_rank] = {};
+  for (int i = 0, k = 0; i < e.rank; ++i) {
+    e.extent[i] = i == at ? 1 : r.extents[k];
+    strides[i] = i == at ? 1 : r.strides[k++];
+  }
+  return base.view(e, strides, 0);
+}
+inline AnyTensor unsqueeze_again(const AnyTensor* x, const Attributes& a, const Extents&) {
+  const int rank = x[0].extents().rank;
+  check_again("unsqueeze", rank < max_rank && a.integer[0] >= 0 && a.integer[0] <= rank);
+  return unsqueeze_view(x[0], static_cast<int>(a.integer[0]));
+}
+inline constexpr StatementInfo unsqueeze_info =
+    function_info("unsqueeze", unsqueeze_backward, unsqueeze_again);
 
 /// g summed over the axes along which extents e were stretched. Recorded.
 inline AnyTensor sum_to(AnyTensor g, const Extents& e) {
@@ -129,7 +194,26 @@ inline AnyTensor sum_to(AnyTensor g, const Extents& e) {
 inline void broadcast_backward(BackwardCall& call) {
   settle_gradient(call, 0, sum_to(call.dy, call.operand[0].extents()));
 }
-inline constexpr StatementInfo broadcast_info = function_info("broadcast_to", broadcast_backward);
+inline AnyTensor broadcast_view(const AnyTensor& x, const Extents& e) {
+  AnyTensor base = x.record("broadcast_to").generated ? x.to_contiguous() : x;
+  const Record& r = *base.get();
+  Index strides[max_rank] = {};
+  const int extra = e.rank - r.rank;
+  if (extra < 0) [[unlikely]]
+    fail(Error::shape, {"broadcast_to: ", r.shape(), " has more axes than ", e});
+  for (int i = 0; i < e.rank; ++i) {
+    const Index from = i < extra ? 1 : r.extents[i - extra];
+    if (from != e.extent[i] && from != 1) [[unlikely]]
+      fail_broadcast("broadcast_to", r.shape(), e, {i, from, e.extent[i]});
+    strides[i] = from == e.extent[i] && i >= extra ? r.strides[i - extra] : 0;
+  }
+  return base.view(e, strides, 0);
+}
+inline AnyTensor broadcast_again(const AnyTensor* x, const Attributes&, const Extents& e) {
+  return broadcast_view(x[0], e);
+}
+inline constexpr StatementInfo broadcast_info =
+    function_info("broadcast_to", broadcast_backward, broadcast_again);
 
 inline void concatenate_backward(BackwardCall& call) {
   const int axis = static_cast<int>(call.attributes->integer[0]);
@@ -140,8 +224,32 @@ inline void concatenate_backward(BackwardCall& call) {
     s.first[axis] += s.count[axis];
   }
 }
+// Attributes: the axis, the number of operands.
+inline AnyTensor joined(std::span<const AnyTensor> x, int along, const Extents& e) {
+  AnyTensor y = AnyTensor::empty(x[0].dtype(), e);
+  Selection s = Selection::everything(e);
+  for (const AnyTensor& t : x) {
+    s.count[along] = t.get()->extents[along];
+    write_selection(y, s, t.get()->generated ? t.to_contiguous() : t);
+    s.first[along] += s.count[along];
+  }
+  return y;
+}
+inline AnyTensor concatenate_again(const AnyTensor* x, const Attributes& a, const Extents& e) {
+  const Index along = a.integer[0], count = a.integer[1];
+  check_again("concatenate", count > 0 && count <= max_leaves && along >= 0 && along < e.rank);
+  Index sum = 0;
+  for (Index i = 0; i < count; ++i) {
+    Extents own = x[i].extents();
+    check_again("concatenate", own.rank == e.rank && x[i].dtype() == x[0].dtype());
+    sum += own.extent[along], own.extent[along] = e.extent[along];
+    check_again("concatenate", own == e);
+  }
+  check_again("concatenate", sum == e.extent[along]);
+  return joined({x, static_cast<std::size_t>(count)}, static_cast<int>(along), e);
+}
 inline constexpr StatementInfo concatenate_info =
-    function_info("concatenate", concatenate_backward);
+    function_info("concatenate", concatenate_backward, concatenate_again);
 
 }  // namespace detail
 
@@ -155,8 +263,13 @@ inline AnyTensor select(const AnyTensor& x, const Selection& s) {
 inline AnyTensor select_now(const AnyTensor& x, const Selection& s) { return select(x, s); }
 
 inline AnyTensor place(const AnyTensor& x, const Extents& e, const Selection& s) {
+<<<<<<< HEAD
   AnyTensor y = detail::zeros_beside(x, x.record("place").dtype, e);
   detail::write_selection(y, s, x.get()->generated ? x.to_contiguous() : x);
+=======
+  x.record("place");
+  AnyTensor y = detail::placed(x, e, s);
+>>>>>>> wt_a
   record_function(detail::place_info, Context::current(), {x}, detail::attributes_of(s), y);
   return y;
 }
@@ -184,21 +297,16 @@ inline AnyTensor permute(const AnyTensor& x, std::span<const int> axes) {
   const int rank = x.record("permute").rank;
   if (static_cast<int>(axes.size()) != rank) [[unlikely]]
     fail(Error::index, {"permute: ", axes.size(), " axes for a tensor of rank ", rank});
-  Extents e;
-  e.rank = rank;
-  Index strides[max_rank] = {};
   std::uint32_t seen = 0;
   Attributes a;
-  AnyTensor base = x.get()->generated ? x.to_contiguous() : x;
   for (int i = 0; i < rank; ++i) {
     const int from = normalize_axis("permute", axes[static_cast<std::size_t>(i)], rank);
     if (seen >> from & 1) [[unlikely]]
       fail(Error::index, {"permute: axis ", from, " is named twice"});
     seen |= 1u << from;
-    e.extent[i] = base.get()->extents[from], strides[i] = base.stride(from);
     a.push(from);
   }
-  AnyTensor y = base.view(e, strides, 0);
+  AnyTensor y = detail::permute_view(x, a.integer);
   record_function(detail::permute_info, Context::current(), {x}, a, y);
   return y;
 }
@@ -250,39 +358,20 @@ inline AnyTensor squeeze(const AnyTensor& x, int axis) {
 /// With an axis of extent 1 before position `axis` of the result; negative counts from its end. A
 /// view.
 inline AnyTensor unsqueeze(const AnyTensor& x, int axis) {
-  AnyTensor base = x.record("unsqueeze").generated ? x.to_contiguous() : x;
-  const Record& r = *base.get();
-  if (r.rank == max_rank) [[unlikely]]
+  const int rank = x.record("unsqueeze").rank;
+  if (rank == max_rank) [[unlikely]]
     fail(Error::shape, {"unsqueeze: the tensor ", x.extents(), " has 8 axes already"});
-  const int at = normalize_axis("unsqueeze", axis, r.rank + 1);
-  Extents e;
-  e.rank = r.rank + 1;
-  Index strides[max_rank] = {};
-  for (int i = 0, k = 0; i < e.rank; ++i) {
-    e.extent[i] = i == at ? 1 : r.extents[k];
-    strides[i] = i == at ? 1 : r.strides[k++];
-  }
-  AnyTensor y = base.view(e, strides, 0);
-  record_function(detail::squeeze_info, Context::current(), {x}, Attributes{}, y);
+  Attributes a;
+  a.push(normalize_axis("unsqueeze", axis, rank + 1));
+  AnyTensor y = detail::unsqueeze_view(x, static_cast<int>(a.integer[0]));
+  record_function(detail::unsqueeze_info, Context::current(), {x}, a, y);
   return y;
 }
 
 /// x repeated along its axes of extent 1 and new leading ones, by NumPy's rules. A view with
 /// strides 0. Errors: an extent that does not fit -> Error::shape.
 inline AnyTensor broadcast_to(const AnyTensor& x, const Extents& e) {
-  AnyTensor base = x.record("broadcast_to").generated ? x.to_contiguous() : x;
-  const Record& r = *base.get();
-  Index strides[max_rank] = {};
-  const int extra = e.rank - r.rank;
-  if (extra < 0) [[unlikely]]
-    fail(Error::shape, {"broadcast_to: ", r.shape(), " has more axes than ", e});
-  for (int i = 0; i < e.rank; ++i) {
-    const Index from = i < extra ? 1 : r.extents[i - extra];
-    if (from != e.extent[i] && from != 1) [[unlikely]]
-      fail_broadcast("broadcast_to", r.shape(), e, {i, from, e.extent[i]});
-    strides[i] = from == e.extent[i] && i >= extra ? r.strides[i - extra] : 0;
-  }
-  AnyTensor y = base.view(e, strides, 0);
+  AnyTensor y = detail::broadcast_view(x, e);
   record_function(detail::broadcast_info, Context::current(), {x}, Attributes{}, y);
   return y;
 }
@@ -316,6 +405,7 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
                             r.shape(), " (", e.extent[i], " vs ", r.extents[i], ")"});
     e.extent[along] += r.extents[along];
   }
+<<<<<<< HEAD
   AnyTensor y = AnyTensor::empty(first.dtype, e, first.device());
   Selection s = Selection::everything(e);
   for (const AnyTensor& t : x) {
@@ -330,6 +420,12 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
     recorder->record(Statement{&detail::concatenate_info, x.data(), static_cast<int>(x.size()),
                                nullptr, &a, &y});
   }
+=======
+  AnyTensor y = detail::joined(x, along, e);
+  Attributes a;
+  a.push(along), a.push(static_cast<Index>(x.size()));
+  record_function(detail::concatenate_info, Context::current(), x, a, y);
+>>>>>>> wt_a
   return y;
 }
 /// Tensors of equal extents side by side along a new axis.

@@ -2,6 +2,7 @@
 // graph/: programs as data.
 #pragma once
 #include <tenon/graph/fit.hpp>
+#include <tenon/graph/functions.hpp>
 #include <tenon/graph/ir.hpp>
 #include <tenon/graph/json_place.hpp>
 #include <tenon/graph/load.hpp>

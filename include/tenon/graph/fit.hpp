@@ -5,10 +5,11 @@
 
 namespace tenon::inline TENON_ISA::graph {
 
-/// The numbers of rows to record a program with, given the rows of an example.
+/// The numbers of rows to record a program with, given the rows of an example; two at least, as one
+/// row hides the step of a slice.
 struct Samples {
   Index rows[3];
-  explicit Samples(Index b) : rows{b, b + 1, 2 * b + 3} {}
+  explicit Samples(Index b) : rows{b < 2 ? 2 : b, rows[0] + 1, 2 * rows[0] + 3} {}
 };
 
 namespace detail {

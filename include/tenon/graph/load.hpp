@@ -3,6 +3,7 @@
 // name. The file may come from anybody.
 #pragma once
 #include <nlohmann/json.hpp>
+#include <tenon/graph/functions.hpp>
 #include <tenon/graph/json_place.hpp>
 #include <tenon/graph/run.hpp>
 #include <tenon/graph/save.hpp>
@@ -203,10 +204,6 @@ class Reader {
   }
 
   const StatementInfo* find(const std::string& name, Dtype compute, const Place& at) const {
-    using namespace kernel::detail;
-    for (const StatementInfo* f :
-         {&fill_info, &inverse_info, &count_info, &uniform_info, &reshape_info})
-      if (name == f->name) return f;
     if (name == "matmul")
       if (const StatementInfo* f = registry::fused(registry::Fused::matmul, compute)) return f;
     if (compute == Dtype::f32 || compute == Dtype::f64 || compute == Dtype::i64) {
@@ -256,12 +253,17 @@ class Reader {
       check_update(n, at);
       return n;
     }
-    n.info =
-        find(name, j.contains("compute") ? dtype(j, at.at("compute")) : Dtype::f32, at.at("op"));
+    // Groups say what they compute in, functions do not.
+    const FunctionEntry* function = nullptr;
+    for (const FunctionEntry& f : functions())
+      if (!j.contains("compute") && name == f.info->name) function = &f;
+    n.info = function ? function->info
+                      : find(name, j.contains("compute") ? dtype(j, at.at("compute")) : Dtype::f32,
+                             at.at("op"));
     if (n.out.size() != 1) wrong(at.at("out"), "does not name one value");
     n.out.push_back(-1);
-    if (n.group()) read_call(n, j, at);
-    else read_function(n, j, at);
+    if (function) read_function(n, *function, j, at);
+    else read_call(n, j, at);
     return n;
   }
   void read_call(Node& n, const Json& j, const Place& at) const {
@@ -288,25 +290,26 @@ class Reader {
       for (std::size_t k : {1u, 2u})
         if (graph_.value(n.in[k]).rank() < 2) wrong(at.at("in").at(k), "is no matrix");
   }
-  void read_function(Node& n, const Json& j, const Place& at) const {
-    const bool reshape = n.info == &kernel::detail::reshape_info;
-    if (n.operands != (reshape ? 1 : 0) || (reshape && n.in[0] < 0))
+  void read_function(Node& n, const FunctionEntry& f, const Json& j, const Place& at) const {
+    if (f.operands < 0 ? n.operands < 1 || n.operands > max_leaves : n.operands != f.operands)
       wrong(at.at("in"), "does not fit");
-    if (j.contains("integers")) n.integer = affine(j, at.at("integers"), 8);
+    for (int v : n.in)
+      if (v < 0) wrong(at.at("in"), "does not fit");
+    if (j.contains("integers")) n.integer = affine(j, at.at("integers"), 3 * max_rank + 2);
     if (j.contains("numbers")) n.number = numbers(j, at.at("numbers"), 4);
-    const std::size_t wanted = is_uniform(n)                             ? 4
-                               : n.info == &kernel::detail::inverse_info ? 2
-                               : reshape                                 ? 0
-                                                                         : 1;
-    if (n.integer.size() != wanted)
-      wrong(at.at("integers"), "has not " + std::to_string(wanted) + " elements");
-    if (n.number.size() != (n.info == &kernel::detail::fill_info ? 1u : 0u))
+    const Value& result = graph_.value(n.out[0]);
+    const auto count = n.integer.size(), least = static_cast<std::size_t>(f.integers),
+               most = static_cast<std::size_t>(f.integers + f.per_axis * max_rank);
+    if (count < least || count > most)
+      wrong(at.at("integers"), "has not " + std::to_string(least) + " elements");
+    if (n.number.size() != static_cast<std::size_t>(f.numbers))
       wrong(at.at("numbers"), "does not fit");
-    if (is_uniform(n) && graph_.value(n.out[0]).dtype != Dtype::f32 &&
-        graph_.value(n.out[0]).dtype != Dtype::f64)
+    if (is_uniform(n) && result.dtype != Dtype::f32 && result.dtype != Dtype::f64)
       wrong(at.at("out"), "is neither f32 nor f64");
-    if (wanted && n.integer[0] != Affine{static_cast<Index>(graph_.value(n.out[0]).dtype), 0})
+    if (f.typed && n.integer[0] != Affine{static_cast<Index>(result.dtype), 0})
       wrong(at.at("integers"), "does not begin with the value's dtype");
+    if (n.info == &tenon::detail::concatenate_info && n.integer[1] != Affine{n.operands, 0})
+      wrong(at.at("integers"), "does not say how many operands there are");
   }
   // The weight, its gradient and its slots are alike, so that an update cannot leave their memory.
   void check_update(const Node& n, const Place& at) const {

@@ -41,6 +41,7 @@ class Recording : Tracer {
   void open() {
     ambient().tracer = this;
     ambient().host_access = refuse_access;
+    ambient().made = kernel::detail::trace_creation;
     open_ = true;
   }
   /// Every member of the result, in order; a value not computed inside is an error.
@@ -73,6 +74,7 @@ class Recording : Tracer {
     if (open_) {
       ambient().tracer = nullptr;
       ambient().host_access = access_;
+      ambient().made = nullptr;
       open_ = false;
       graph_.positions = ambient().position - position_;
       graph_.calls = ambient().call - (graph_.positions ? 0 : call_);
@@ -186,7 +188,8 @@ class Recording : Tracer {
     for (int i = 0; i < c.operands; ++i) {
       const bool wanted = (n.wanted >> i & 1) && c.gradient[i].defined();
       // A gradient that is dy itself, or was put together of statements heard one by one.
-      const bool known = wanted && !(n.accumulate >> i & 1) && r.knows(c.gradient[i]);
+      const int sum = n.in[static_cast<std::size_t>(c.operands + 3 + i)];
+      const bool known = wanted && r.knows(c.gradient[i]) && r.number_[c.gradient[i].id()] != sum;
       const bool alias = wanted && c.gradient[i].id() == dy;
       if (!wanted || known || alias) n.wanted &= ~(1u << i);
       n.out.push_back(n.wanted >> i & 1 ? r.add(c.gradient[i], Origin::node) : -1);

@@ -7,11 +7,20 @@
 
 namespace tenon::inline TENON_ISA::graph {
 
-/// What calls of one graph need beside it. One a thread; it grows to the largest batch.
-struct Workspace {
+/// Where values lie for a number of rows.
+struct Planned {
   Index rows = -1;
   bool unchecked = false;  ///< whether extents that a file declares are still to be compared
   Plan plan;
+};
+
+/// What calls of one graph need beside it. One a thread; it grows to the largest batch.
+struct Workspace : Planned {
+  /// The plans of numbers of rows before this one, the latest first: an epoch that ends with a
+  /// shorter batch plans twice in all.
+  std::vector<Planned> earlier;
+  static constexpr std::size_t most_earlier = 4;
+  Index plans_made = 0;
   AnyTensor block;
   std::vector<AnyTensor> value;
   std::vector<AnyTensor*> home;  ///< the caller's handle of a value that it will find changed
@@ -49,18 +58,7 @@ class Program {
   void operator()(Workspace& w, std::span<AnyTensor* const> inputs, std::span<AnyTensor> outputs,
                   std::span<void* const> argument = {}) const {
     const Index rows = bind(inputs);
-    if (w.rows != rows) {
-      w.rows = -1;
-      w.plan = plan(graph_, rows);
-      if (limit_ && w.plan.all > limit_)
-        fail(Error::memory, {"graph: the values of a run with ", rows, " rows take ", w.plan.all,
-                             " bytes, the limit is ", limit_});
-      w.unchecked = limit_ != 0;
-      if (w.unchecked) std::fill(w.plan.offset.begin(), w.plan.offset.end(), -1);
-      w.rows = rows;
-      if (!w.block.defined() || w.block.size() < w.plan.bytes)
-        w.block = AnyTensor::empty(Dtype::u8, Extents{1, {w.plan.bytes}});
-    }
+    if (w.rows != rows) settle(w, rows);
     w.value.resize(graph_.values.size());
     struct Clear {  // also where a statement throws
       std::vector<AnyTensor>& value;
@@ -90,7 +88,7 @@ class Program {
         else t.reset();
       }
     }
-    if (w.unchecked) w.unchecked = false, w.plan = plan(graph_, rows);
+    if (w.unchecked) w.unchecked = false, w.plan = planned(w, rows);
     ambient().position = position + graph_.positions;
     ambient().call = static_cast<std::uint32_t>((graph_.positions ? 0 : call) + graph_.calls);
     for (const Source& s : graph_.sources)
@@ -148,6 +146,43 @@ class Program {
     return t;
   }
 
+  Plan planned(Workspace& w, Index rows) const {
+    ++w.plans_made;
+    return plan(graph_, rows);
+  }
+  /// The workspace for a number of rows: by a plan that it has, or a new one.
+  void settle(Workspace& w, Index rows) const {
+    Planned& now = w;
+    if (now.rows >= 0) {
+      w.earlier.insert(w.earlier.begin(), std::move(now));
+      now = {};
+    }
+    const auto known = std::find_if(w.earlier.begin(), w.earlier.end(),
+                                    [&](const Planned& p) { return p.rows == rows; });
+    if (known != w.earlier.end()) {
+      now = std::move(*known);
+      w.earlier.erase(known);
+    } else {
+      if (w.earlier.size() > Workspace::most_earlier) w.earlier.pop_back();
+      if (limit_) check_extents(rows);
+      now.plan = planned(w, rows);
+      if (limit_ && now.plan.all > limit_)
+        fail(Error::memory, {"graph: the values of a run with ", rows, " rows take ", now.plan.all,
+                             " bytes, the limit is ", limit_});
+      now.unchecked = limit_ != 0;
+      if (now.unchecked) std::fill(now.plan.offset.begin(), now.plan.offset.end(), -1);
+      now.rows = rows;
+    }
+    if (!w.block.defined() || w.block.size() < now.plan.bytes)
+      w.block = AnyTensor::empty(Dtype::u8, Extents{1, {now.plan.bytes}});
+  }
+  void check_extents(Index rows) const {
+    for (std::size_t v = 0; v < graph_.values.size(); ++v)
+      for (const Affine& a : graph_.values[v].extents)
+        if (a.at(rows) < 0)
+          fail(Error::trace,
+               {"graph: value ", v, " has the extent ", a.at(rows), " for ", rows, " rows"});
+  }
   void check(Workspace& w, const Node& n) const {
     for (int v : n.out) {
       if (v < 0) continue;

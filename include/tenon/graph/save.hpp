@@ -3,6 +3,7 @@
 // beside it.
 #pragma once
 #include <nlohmann/json.hpp>
+#include <tenon/graph/functions.hpp>
 #include <tenon/graph/pass/expand.hpp>
 #include <tenon/graph/trace.hpp>
 #include <tenon/io/safetensors.hpp>
@@ -49,11 +50,16 @@ inline Json to_json(const Graph& g, const Node& n) {
   return j;
 }
 inline void check_single(const Graph& g) {
-  for (const Node& n : g.nodes)
+  for (const Node& n : g.nodes) {
+    const std::span<const FunctionEntry> all = functions();
+    if (n.way == Way::forward && !n.group() &&
+        std::none_of(all.begin(), all.end(), [&](const auto& f) { return f.info == n.info; }))
+      fail(Error::trace, {"save_graph: ", n.info->name, " has no place in a file"});
     if (n.way == Way::backward || (n.group() && n.info->node_count > 1) ||
         (n.group() && n.how.total != Total::none) ||
         (n.group() && n.info->product && n.info->node_count))
       fail(Error::trace, {"save_graph: ", n.info->name, " is a group; expand the graph first"});
+  }
 }
 /// "model.json" -> "model.safetensors".
 inline std::string tensors_path(const std::string& path) {
@@ -69,7 +75,8 @@ inline std::string tensors_path(const std::string& path) {
 /// Writes an expanded graph. inputs: its arguments' tensors; where stored[i] holds they go into
 /// the file and are what a loaded graph starts from. argument: where the arguments lie, for the
 /// optimizers' numbers.
-/// Errors: Error::trace for a graph with groups; Error::file.
+/// Errors: Error::trace for a graph with groups or a function that files cannot name, naming it;
+/// Error::file.
 inline void save_graph(const std::string& path, const Graph& g, std::span<AnyTensor* const> inputs,
                        const std::vector<bool>& stored, std::span<void* const> argument) {
   using detail::Json;

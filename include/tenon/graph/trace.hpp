@@ -119,6 +119,8 @@ class Traced {
   const Graph& graph() const { return program_->graph(); }
   std::shared_ptr<const Program> program() const { return program_; }
   const Plan& plan() const { return workspace_.plan; }
+  /// How often memory was planned: once for each number of rows, while those before are few.
+  Index plans_made() const { return workspace_.plans_made; }
 
  private:
   template <class A>
@@ -208,8 +210,8 @@ Graph record(F& f, std::tuple<Args...> args, std::optional<R>& result) {
 
 /// The step f(state..., batch) as a graph: forward, backward, updates, random masks. The batch is
 /// the last argument; the first axis of its tensors is the batch size, any in later calls. f is run
-/// three times, on copies, with B, B + 1 and 2 B + 3 rows (B: those of `batch`), and what it does
-/// must not depend on values.
+/// three times, on copies, with B, B + 1 and 2 B + 3 rows (B: those of `batch`, at least 2), and
+/// what it does must not depend on values.
 /// Numbers of optimizers are read anew in every call; other members that are no tensors are guards.
 /// Errors: Error::trace for a tensor that is no argument, a host read, a list of statements or an
 /// integer that does not follow the batch size, a number that the step changes.
@@ -233,7 +235,7 @@ auto trace(F f, Args&&... args) {
   } back{before};
   for (int i = 0; i < 3; ++i) {
     auto own = copies;
-    if (i)
+    if (samples.rows[i] != rows)
       detail::each_tensor({}, std::get<last>(own), [&](const detail::Path&, AnyTensor& t) {
         t = detail::repeated(t, samples.rows[i]);
       });

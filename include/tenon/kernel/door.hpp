@@ -22,16 +22,22 @@ inline void use_compiled_kernels(bool yes) { detail::kernels_on().store(yes); }
 /// Tells the recorder of `context` of a statement that does not fuse. Nothing is told when nobody
 /// records or the result has no gradient.
 inline void record_function(const StatementInfo& info, Context context,
-                            std::initializer_list<AnyTensor> operands, const Attributes& attributes,
+                            std::span<const AnyTensor> operands, const Attributes& attributes,
                             const AnyTensor& result) {
   Recorder* r = find_recorder(context);
   Tracer* t = ambient().tracer;
   if (r && !is_floating(result.dtype())) r = nullptr;
   if (!r && !t) return;
-  Statement s{&info,   operands.begin(), static_cast<int>(operands.size()),
-              nullptr, &attributes,      &result};
+  Statement s{&info,   operands.data(), static_cast<int>(operands.size()),
+              nullptr, &attributes,     &result};
   if (t) t->statement(*t, s);
   if (r) r->record(s);
+}
+inline void record_function(const StatementInfo& info, Context context,
+                            std::initializer_list<AnyTensor> operands, const Attributes& attributes,
+                            const AnyTensor& result) {
+  record_function(info, context, std::span<const AnyTensor>(operands.begin(), operands.size()),
+                  attributes, result);
 }
 
 namespace kernel {
@@ -39,6 +45,8 @@ namespace kernel {
 /// The same elements in other extents; a view where the strides allow. Differentiable.
 AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context);
 AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context);
+/// x in another dtype, x itself if it has that. Differentiable between floating ones.
+AnyTensor cast(const AnyTensor& x, Dtype to, Context context);
 /// A group, operation by operation.
 AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand,
                             const double* scalar, const GroupCall& how, Dtype dtype);

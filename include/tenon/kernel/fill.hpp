@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors that come from no operand: one number everywhere, or counts. Made here, so that a trace
-// knows them.
+// Tensors that come from no operand: one number everywhere, counts, ... A trace hears of them here.
 #pragma once
 #include <tenon/kernel/device/calls.hpp>
 #include <tenon/kernel/statement.hpp>
 #include <tenon/tensor/copy.hpp>
+#include <tenon/tensor/create.hpp>
 
 namespace tenon::inline TENON_ISA::kernel {
 
 namespace detail {
 
+/// A function that a graph runs by its operands and attributes alone.
+using Again = AnyTensor(const AnyTensor* operand, const Attributes&, const Extents& result);
+constexpr StatementInfo made_info(const char* name, Again* again) {
+  StatementInfo s;
+  s.name = name, s.function_forward = again;
+  return s;
+}
+/// What a graph from a file says of a function need not fit together.
+inline void check_again(const char* name, bool fits) {
+  if (!fits) [[unlikely]]
+    fail(Error::trace, {"graph: ", name, ": operands, attributes and extents do not fit"});
+}
+
 /// Tells the tracer, if there is one, of a value that no kernel computed.
 TENON_COLD inline void trace_made(const StatementInfo& info, const Attributes& a,
-                                  const AnyTensor& result) {
+                                  const AnyTensor& result, const AnyTensor* operand = nullptr) {
   Tracer* t = ambient().tracer;
-  Statement s{&info, nullptr, 0, nullptr, &a, &result};
+  Statement s{&info, operand, operand ? 1 : 0, nullptr, &a, &result};
   t->statement(*t, s);
 }
 inline AnyTensor fill(Dtype dtype, const Extents& e, double x) {
@@ -25,20 +38,12 @@ inline AnyTensor fill(Dtype dtype, const Extents& e, double x) {
 inline AnyTensor fill_again(const AnyTensor*, const Attributes& a, const Extents& e) {
   return fill(static_cast<Dtype>(a.integer[0]), e, a.number[0]);
 }
-inline constexpr StatementInfo fill_info = [] {
-  StatementInfo s;
-  s.name = "fill", s.function_forward = fill_again;
-  return s;
-}();
+inline constexpr StatementInfo fill_info = made_info("fill", fill_again);
 
 inline AnyTensor inverse_again(const AnyTensor*, const Attributes& a, const Extents&) {
   return fill(static_cast<Dtype>(a.integer[0]), Extents{}, 1 / static_cast<double>(a.integer[1]));
 }
-inline constexpr StatementInfo inverse_info = [] {
-  StatementInfo s;
-  s.name = "inverse", s.function_forward = inverse_again;
-  return s;
-}();
+inline constexpr StatementInfo inverse_info = made_info("inverse", inverse_again);
 
 inline AnyTensor count(Dtype dtype, const Extents& e) {
   AnyTensor t = AnyTensor::empty(Dtype::i64, e);
@@ -49,11 +54,48 @@ inline AnyTensor count(Dtype dtype, const Extents& e) {
 inline AnyTensor count_again(const AnyTensor*, const Attributes& a, const Extents& e) {
   return count(static_cast<Dtype>(a.integer[0]), e);
 }
-inline constexpr StatementInfo count_info = [] {
-  StatementInfo s;
-  s.name = "arange", s.function_forward = count_again;
-  return s;
-}();
+inline constexpr StatementInfo count_info = made_info("arange", count_again);
+
+// Attributes: dtype; numbers: first and step, or both ends.
+inline AnyTensor ramp_again(const AnyTensor*, const Attributes& a, const Extents& e) {
+  check_again("ramp", e.rank == 1);
+  return tenon::detail::ramp(static_cast<Dtype>(a.integer[0]), e.extent[0], a.number[0],
+                             a.number[1]);
+}
+inline AnyTensor linspace_again(const AnyTensor*, const Attributes& a, const Extents& e) {
+  check_again("linspace", e.rank == 1);
+  return tenon::detail::spaced(static_cast<Dtype>(a.integer[0]), a.number[0], a.number[1],
+                               e.extent[0]);
+}
+inline AnyTensor eye_again(const AnyTensor*, const Attributes& a, const Extents& e) {
+  check_again("eye", e.rank == 2);
+  return tenon::detail::diagonal(static_cast<Dtype>(a.integer[0]), e);
+}
+inline AnyTensor one_hot_again(const AnyTensor* index, const Attributes& a, const Extents& e) {
+  Extents whole = index[0].extents();
+  check_again("one_hot", e.rank == whole.rank + 1);
+  whole.extent[whole.rank++] = e.extent[e.rank - 1];
+  check_again("one_hot", whole == e);
+  return tenon::detail::hot(index[0], static_cast<Dtype>(a.integer[0]), e);
+}
+inline constexpr StatementInfo ramp_info = made_info("ramp", ramp_again),
+                               linspace_info = made_info("linspace", linspace_again),
+                               eye_info = made_info("eye", eye_again),
+                               one_hot_info = made_info("one_hot", one_hot_again);
+
+/// What ambient().made calls while a trace is recorded.
+TENON_COLD inline void trace_creation(tenon::detail::Made how, const AnyTensor& t,
+                                      const AnyTensor* from, double a, double b) {
+  using tenon::detail::Made;
+  if (how == Made::same) return tenon::detail::trace_same(from->id(), t);
+  static constexpr const StatementInfo* infos[] = {&fill_info, &ramp_info, &linspace_info,
+                                                   &eye_info, &one_hot_info};
+  Attributes of;
+  of.push(static_cast<Index>(t.dtype()));
+  if (how <= Made::linspace) of.push_number(a);
+  if (how == Made::ramp || how == Made::linspace) of.push_number(b);
+  trace_made(*infos[static_cast<int>(how)], of, t, from);
+}
 
 }  // namespace detail
 

@@ -40,11 +40,7 @@ inline AnyTensor uniform_again(const AnyTensor*, const Attributes& a, const Exte
       {ambient().seed, static_cast<std::uint64_t>(a.integer[1]),
        static_cast<std::uint32_t>(a.integer[2]), static_cast<std::uint32_t>(a.integer[3])});
 }
-inline constexpr StatementInfo uniform_info = [] {
-  StatementInfo s;
-  s.name = "uniform", s.function_forward = uniform_again;
-  return s;
-}();
+inline constexpr StatementInfo uniform_info = made_info("uniform", uniform_again);
 }  // namespace detail
 
 /// Uniform numbers in [0, 1) with extents e, f32 or f64. The call number is taken now; the numbers

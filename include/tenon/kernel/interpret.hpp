@@ -29,13 +29,31 @@ TENON_COLD inline void add_backward(BackwardCall& call) {
         call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
   }
 }
-inline AnyTensor add_again(const AnyTensor* x, const Attributes&, const Extents&) {
-  return add(x[0], x[1], Context{});
+inline AnyTensor added(const AnyTensor& a, const AnyTensor& b);
+inline AnyTensor add_again(const AnyTensor* x, const Attributes&, const Extents& e) {
+  check_again("add", x[0].extents() == e && x[1].extents() == e && x[0].dtype() == x[1].dtype() &&
+                         (x[0].dtype() == Dtype::f32 || x[0].dtype() == Dtype::f64));
+  return added(x[0], x[1]);
 }
 inline constexpr StatementInfo add_info = [] {
   StatementInfo s;
   s.name = "add";
   s.function_backward = add_backward, s.function_forward = add_again;
+  return s;
+}();
+
+TENON_COLD inline void cast_backward(BackwardCall& call) {
+  AnyTensor g = cast(call.dy, compute_dtype(call.operand[0].dtype()), Context::current());
+  call.gradient[0] = call.accumulate & 1 ? add(call.gradient[0], g, Context::current()) : g;
+}
+inline AnyTensor cast_again(const AnyTensor* x, const Attributes& a, const Extents& e) {
+  check_again("cast", x[0].extents() == e);
+  return x[0].to(static_cast<Dtype>(a.integer[0]));
+}
+inline constexpr StatementInfo cast_info = [] {
+  StatementInfo s;
+  s.name = "cast";
+  s.function_backward = cast_backward, s.function_forward = cast_again;
   return s;
 }();
 
@@ -147,8 +165,8 @@ class Interpreter {
   TENON_COLD AnyTensor leaf(int i) const {
     if (i == 0 && info_.product) {
       ++counters().single;
-      AnyTensor a = operand_[info_.leaves].to(info_.compute),
-                b = operand_[info_.leaves + 1].to(info_.compute);
+      AnyTensor a = cast(operand_[info_.leaves], info_.compute, context_),
+                b = cast(operand_[info_.leaves + 1], info_.compute, context_);
       return product(info_, a, b, how_, context_);
     }
     AnyTensor t = operand_[i];
@@ -185,18 +203,36 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 
 }  // namespace detail
 
-/// a + b of equal extents and dtype, f32 or f64. Differentiable.
-inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
+namespace detail {
+/// Nobody hears of it.
+inline AnyTensor added(const AnyTensor& a, const AnyTensor& b) {
   AnyTensor sum = a.clone();
   sum.detach();
   if (sum.get()->place) [[unlikely]] {
     device_calls().combine(sum, 1, b, 1);
-  } else {
-    const AnyTensor other = b.to_contiguous();
-    detail::add_to(sum.dtype(), sum.raw_writable(), 1, other.raw(), sum.size());
+    return sum;
   }
+  const AnyTensor other = b.to_contiguous();
+  add_to(sum.dtype(), sum.raw_writable(), 1, other.raw(), sum.size());
+  return sum;
+}
+}  // namespace detail
+
+/// a + b of equal extents and dtype, f32 or f64. Differentiable.
+inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
+  AnyTensor sum = detail::added(a, b);
   record_function(detail::add_info, context, {a, b}, Attributes{}, sum);
   return sum;
+}
+
+inline AnyTensor cast(const AnyTensor& x, Dtype to, Context context) {
+  if (x.record("cast").dtype == to) return x;
+  AnyTensor y = x.to(to);
+  Attributes a;
+  a.push(static_cast<Index>(to));
+  // From integers no gradient comes back.
+  record_function(detail::cast_info, is_floating(x.dtype()) ? context : Context{}, {x}, a, y);
+  return y;
 }
 
 inline AnyTensor reshape(const AnyTensor& x, const Extents& e, Context context) {
@@ -218,9 +254,9 @@ TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const A
   detail::Interpreter run(info, operand, scalar, how, Context{});
   AnyTensor product;
   if (info.product) {
-    product =
-        detail::Interpreter::product(info, operand[info.leaves].to(info.compute),
-                                     operand[info.leaves + 1].to(info.compute), how, Context{});
+    product = detail::Interpreter::product(
+        info, cast(operand[info.leaves], info.compute, Context{}),
+        cast(operand[info.leaves + 1], info.compute, Context{}), how, Context{});
     run.set(0, product);
   }
   run.shape_nodes(&product);
@@ -236,7 +272,7 @@ TENON_COLD inline AnyTensor interpret_forward(const StatementInfo& info, const A
         detail::reduced_extents(detail::group_extents(info, operand, how), how.axes, how.keepdims),
         Context{});
   }
-  return y.to(dtype);
+  return cast(y, dtype, Context{});
 }
 
 TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& how,
@@ -250,7 +286,7 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
   if (call.result && info.node_count && info.reads_result) run.set(run.root(), *call.result);
   AnyTensor d[256];
   const int root = run.root();
-  AnyTensor dy = call.dy.to(info.compute);
+  AnyTensor dy = cast(call.dy, info.compute, context);
   if (how.total != Total::none) dy = run.scaled(dy);
   else if (info.row_root) dy = reshape(dy, run.shape(root), context);
   if (info.node_count) d[root] = dy;
@@ -298,7 +334,8 @@ TENON_COLD inline void interpret_backward(BackwardCall& call, const GroupCall& h
   auto multiply = [&](const AnyTensor& l, bool tl, const AnyTensor& r, bool tr) {
     GroupCall t;
     t.transpose_a = tl, t.transpose_b = tr;
-    return detail::Interpreter::product(info, l.to(info.compute), r.to(info.compute), t, context);
+    return detail::Interpreter::product(info, cast(l, info.compute, context),
+                                        cast(r, info.compute, context), t, context);
   };
   if (call.wanted >> info.leaves & 1)
     settle(info.leaves, run.sum_to(how.transpose_a ? multiply(b, how.transpose_b, dz, true)

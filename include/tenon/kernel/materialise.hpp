@@ -114,7 +114,7 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
     const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? all.size() : 1;
     y = sum_all(*p.constants.basics, p.compute, y, n, context);
   }
-  return y.to(p.element);
+  return kernel::cast(y, p.element, context);
 }
 
 TENON_COLD inline AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count,
@@ -137,8 +137,10 @@ TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTens
 }
 TENON_COLD inline AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean,
                                       Dtype dtype) {
-  return sum_all(*type.constants.basics, type.compute, x, mean ? x.size() : 1, Context::current())
-      .to(dtype);
+  const Context context = Context::current();
+  return kernel::cast(
+      sum_all(*type.constants.basics, type.compute, x, mean ? x.size() : 1, context), dtype,
+      context);
 }
 
 }  // namespace detail

@@ -65,7 +65,8 @@ StatePlaces state_places(const Model& model) {
 
 /// The State members of `own` during one step. What a shard leaves in them travels in the model of
 /// its gradient: `leave` turns it into a term of the sum over shards, `add` adds two such sums,
-/// `finish` makes the joined values and stores them. Where the step fails all is as before.
+/// `finish` makes the joined values and stores them. Where ranks share the shards the terms travel
+/// as tensors (`left`, `add`, `finish`). Where the step fails all is as before.
 class StepStates {
  public:
   explicit StepStates(StatePlaces own) : own_(std::move(own)), changed_(own_.size()) {
@@ -81,19 +82,10 @@ class StepStates {
     for (std::size_t i = 0; i < own_.size(); ++i) *own_[i].value = start_[i];
   }
   void leave(const StatePlaces& left, double weight) {
-    for (std::size_t i = 0; i < own_.size(); ++i) {
-      AnyTensor& v = *left[i].value;
-      if (!v.defined() || !start_[i].defined()) continue;
-      if (v.id() != start_[i].id()) changed_[i] = true;
-      check(i, v);
-      if (own_[i].join == Join::sum) add_state(v, start_[i], -1);
-      if (own_[i].join == Join::weighted_mean) combine_into(v, weight, v, 0);
-    }
+    for (std::size_t i = 0; i < own_.size(); ++i) leave(i, *left[i].value, weight);
   }
   void add(const StatePlaces& to, const StatePlaces& from) const {
-    for (std::size_t i = 0; i < own_.size(); ++i)
-      if (own_[i].join != Join::first && to[i].value->defined() && from[i].value->defined())
-        add_state(*to[i].value, *from[i].value, 1);
+    for (std::size_t i = 0; i < own_.size(); ++i) add(i, *to[i].value, *from[i].value);
   }
   void finish(const StatePlaces& total, double weight) {
     for (std::size_t i = 0; i < own_.size(); ++i) {
@@ -110,7 +102,52 @@ class StepStates {
     finished_ = true;
   }
 
+  // ---- for ranks ----
+  const std::vector<AnyTensor>& start() const { return start_; }
+  std::vector<Join> joins() const {
+    std::vector<Join> list;
+    for (const StatePlace& s : own_) list.push_back(s.join);
+    return list;
+  }
+  /// The terms of the shard that has just run, each in memory of its own.
+  std::vector<AnyTensor> left(double weight) {
+    std::vector<AnyTensor> list;
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      AnyTensor v = *own_[i].value;
+      if (!v.defined())
+        fail(Error::uninitialised, {"batch_gradient: a shard took away the value of State ", i});
+      leave(i, v, weight);
+      v.detach();
+      list.push_back(std::move(v));
+    }
+    return list;
+  }
+  void add(std::vector<AnyTensor>& to, const std::vector<AnyTensor>& from) const {
+    for (std::size_t i = 0; i < own_.size(); ++i) add(i, to[i], from[i]);
+  }
+  /// 1 for each State that a shard has written so far, else 0.
+  std::vector<double> changed() const { return {changed_.begin(), changed_.end()}; }
+  /// changed: of all ranks.
+  void finish(std::vector<AnyTensor>& total, const std::vector<double>& changed, double weight) {
+    StatePlaces places;
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+      changed_[i] = changed[i] > 0;
+      places.push_back({&total[i], own_[i].join});
+    }
+    finish(places, weight);
+  }
+
  private:
+  void leave(std::size_t i, AnyTensor& v, double weight) {
+    if (!v.defined() || !start_[i].defined()) return;
+    if (v.id() != start_[i].id()) changed_[i] = true;
+    check(i, v);
+    if (own_[i].join == Join::sum) add_state(v, start_[i], -1);
+    if (own_[i].join == Join::weighted_mean) combine_into(v, weight, v, 0);
+  }
+  void add(std::size_t i, AnyTensor& to, const AnyTensor& from) const {
+    if (own_[i].join != Join::first && to.defined() && from.defined()) add_state(to, from, 1);
+  }
   void check(std::size_t i, const AnyTensor& v) const {
     if (!(v.extents() == start_[i].extents()))
       fail(Error::shape, {"batch_gradient: a shard turned a State of ", start_[i].extents(),

@@ -24,6 +24,9 @@ struct GradientSum {
   double weight = 0;  ///< samples, or the sum of the weights
   std::vector<Metric> metrics;
   double stop = 0;  ///< how many asked the run to end after this step
+  std::vector<AnyTensor> state =
+      {};  ///< of the terms that detail::StepStates makes of State members
+  std::vector<double> changed = {};  ///< by State: above 0 where a shard has written it
 };
 
 /// A node of the tree over the shards: the sum of [begin, end).
@@ -61,21 +64,24 @@ struct ShardCut {
 };
 
 /// The ranks that compute the gradient of one batch together. batch_gradient asks the one in
-/// ambient().ranks. Each rank calls begin; ready for every node (see ShardCut::nodes) and
-/// parameter, and counted for every node, in any order; then finish. All ranks get the same sums.
+/// ambient().ranks. Each rank calls begin; ready for every node (see ShardCut::nodes) and every
+/// tensor that travels, the parameters and after them the states, and counted for every node, in
+/// any order; then finish. All ranks get the same sums.
 class RankGroup {
  public:
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// position: of the random numbers, the same on every rank, as is the cut.
+  /// position: of the random numbers, the same on every rank, as is the cut. tensors: parameters,
+  /// then the model's State members, as many as joins: Join::first takes the first shard's, others
+  /// are summed.
   virtual void begin(std::uint64_t position, const ShardCut& cut,
-                     std::span<const AnyTensor> parameters) = 0;
-  /// `sum`, contiguous and of the parameter's dtype, is the group's until finish returns: the
-  /// caller neither reads nor writes it.
-  virtual void ready(int node, int parameter, const AnyTensor& sum) = 0;
-  /// Loss, weight and metrics of a node; gradients in it are not looked at.
+                     std::span<const AnyTensor> tensors, std::span<const Join> joins) = 0;
+  /// `sum`, contiguous and of the tensor's dtype, is the group's until finish returns: the caller
+  /// neither reads nor writes it.
+  virtual void ready(int node, int tensor, const AnyTensor& sum) = 0;
+  /// Loss, weight, metrics and what has changed; gradients and states are not looked at.
   virtual void counted(int node, const GradientSum& sum) = 0;
-  /// Waits for the sums over all shards. Errors: Error::peer.
+  /// Waits for the sums over all shards: of all tensors, in `gradient`. Errors: Error::peer.
   virtual GradientSum finish() = 0;
   /// This rank cannot go on: the others are told why, and every later call fails.
   virtual void abandon(const char* why) noexcept = 0;
@@ -106,8 +112,8 @@ class OwnShards final : public GradientSink {
  public:
   using Run = void (*)(const void* context, Index shard, OwnShards& self);
 
-  OwnShards(RankGroup& ranks, const Members& parameters, const ShardCut& cut)
-      : ranks_(ranks), cut_(cut) {
+  OwnShards(RankGroup& ranks, const Members& parameters, StepStates& states, const ShardCut& cut)
+      : ranks_(ranks), states_(states), cut_(cut) {
     for (const AnyTensor* t : parameters) parameters_.push_back(*t);
   }
 
@@ -119,10 +125,16 @@ class OwnShards final : public GradientSink {
       last_ = nodes.back().end - 1;
       while (cut_.empty(last_, last_ + 1)) --last_;
     }
+    std::vector<AnyTensor> travels = parameters_;
+    travels.insert(travels.end(), states_.start().begin(), states_.start().end());
     try {
-      ranks_.begin(position, cut_, parameters_);
+      ranks_.begin(position, cut_, travels, states_.joins());
       for (node_ = 0; node_ < static_cast<int>(nodes.size()); ++node_) one_node(nodes);
-      return ranks_.finish();
+      GradientSum sum = ranks_.finish();
+      const auto end = sum.gradient.begin() + static_cast<std::ptrdiff_t>(parameters_.size());
+      sum.state.assign(end, sum.gradient.end());
+      sum.gradient.erase(end, sum.gradient.end());
+      return sum;
     } catch (const std::exception& error) {
       ranks_.abandon(error.what());
       throw;
@@ -167,7 +179,10 @@ class OwnShards final : public GradientSink {
     GradientSum sum;
     const ShardRange node = nodes[static_cast<std::size_t>(node_)];
     tree(node, sum);
+    sum.changed = states_.changed();
     ranks_.counted(node_, sum);
+    for (std::size_t i = 0; i < sum.state.size(); ++i)
+      ranks_.ready(node_, static_cast<int>(parameters_.size() + i), sum.state[i]);
     if (streamed(node)) return;
     for (std::size_t i = 0; i < sum.gradient.size(); ++i)
       ranks_.ready(node_, static_cast<int>(i), sum.gradient[i]);
@@ -180,6 +195,7 @@ class OwnShards final : public GradientSink {
     if (node.end - node.begin == 1) {
       shard_ = node.begin, into_ = &out;
       run_(context_, shard_, *this);
+      out.state = states_.left(out.weight);
       return true;
     }
     const Index middle = node.begin + (node.end - node.begin) / 2;
@@ -192,6 +208,7 @@ class OwnShards final : public GradientSink {
     if (!streamed({middle, node.end}))
       for (std::size_t i = 0; i < out.gradient.size(); ++i)
         combine_into(out.gradient[i], 1, right.gradient[i], 1);
+    states_.add(out.state, right.state);
     out.loss += right.loss, out.weight += right.weight;
     for (std::size_t i = 0; i < out.metrics.size(); ++i)
       out.metrics[i].value += right.metrics[i].value;
@@ -199,6 +216,7 @@ class OwnShards final : public GradientSink {
   }
 
   RankGroup& ranks_;
+  StepStates& states_;
   ShardCut cut_;
   std::vector<AnyTensor> parameters_;
   Run run_ = nullptr;

@@ -184,23 +184,27 @@ Gradient<Model> shard_gradient(OwnShards* own, const Loss& loss, const Model& ne
 
 // The gradient where several ranks share the shards; run computes one of them.
 template <class Model>
-TENON_COLD Gradient<Model> ranked_gradient(Ambient& a, const Model& net, const ShardCut& cut,
-                                           OwnShards::Run run, const void* context) {
+TENON_COLD Gradient<Model> ranked_gradient(Ambient& a, const Model& net, StepStates& states,
+                                           const ShardCut& cut, OwnShards::Run run,
+                                           const void* context) {
   if (cut.ranks > cut.shards)
     fail(Error::value, {"batch_gradient: ", cut.ranks, " ranks cannot share ", cut.shards,
                         " shards; set_shards(", cut.ranks, ") or more"});
+  Members named(Members::states, true), parameters(Members::parameters);
+  if constexpr (holds_state<Model>()) collect_members(named, net);
+  for (std::size_t i = 0; i < named.size(); ++i)
+    if (!named[i].defined())
+      fail(Error::uninitialised, {"batch_gradient: the State ", named.path(i),
+                                  " has no value; ranks join those that have one at the start"});
+  collect_members(parameters, net);
+  check_distinct(parameters, parameter_path<Model>, &net);
+  OwnShards own(*a.ranks, parameters, states, cut);
+  GradientSum sum = own.sum(a.position, run, context);
+  states.finish(sum.state, sum.changed, sum.weight);
   Gradient<Model> g;
   g.model = net;
-  Members states(Members::states);
-  collect_members(states, net);
-  if (states.size())
-    fail(Error::unsupported,
-         {"batch_gradient: the model has states (", states.size(), "), which ranks do not join"});
-  Members parameters(Members::parameters), out(Members::parameters);
-  collect_members(parameters, net), visit_members(out, g.model);
-  check_distinct(parameters, parameter_path<Model>, &net);
-  OwnShards own(*a.ranks, parameters, cut);
-  GradientSum sum = own.sum(a.position, run, context);
+  Members out(Members::parameters);
+  visit_members(out, g.model);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::move(sum.gradient[i]);
   g.loss = sum.loss, g.weight = sum.weight, g.metrics = std::move(sum.metrics);
   return g;
@@ -248,8 +252,7 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
   if (a.tracer)
     fail(Error::trace, {"batch_gradient: a step over ", count,
                         " shards cannot be traced as a whole; ", "trace its loss with trace_loss"});
-  // Ranks refuse a model with states, which their threads may share.
-  detail::StepStates states(ranked ? detail::StatePlaces{} : detail::state_places(net));
+  detail::StepStates states(detail::state_places(net));
   auto one = [&](Index v, detail::OwnShards* own) {
     states.begin_shard();
     const Index begin = v * rows / count, end = (v + 1) * rows / count;
@@ -265,7 +268,8 @@ Gradient<Model> batch_gradient(const Loss& loss, const Model& net, const Batch& 
     auto run = [](const void* context, Index v, detail::OwnShards& own) {
       (*static_cast<const decltype(one)*>(context))(v, &own);
     };
-    Gradient<Model> g = detail::ranked_gradient(a, net, {count, rows, a.ranks->size()}, run, &one);
+    Gradient<Model> g =
+        detail::ranked_gradient(a, net, states, {count, rows, a.ranks->size()}, run, &one);
     g.scale(1 / g.weight);
     g.loss /= g.weight;
     return g;

@@ -50,8 +50,9 @@ void add_elements(const AnyTensor& x, const AnyTensor& map, AnyTensor& y) {
   const T* from = static_cast<const T*>(x.raw());
   T* to = static_cast<T*>(y.raw_writable());
   const std::int64_t* at = positions_of(map);
+  using W = scalar::Wrapping<T>;  // integers wrap
   for (Index i = 0, n = x.size(); i < n; ++i)
-    if (at[i] >= 0) to[at[i]] = static_cast<T>(to[at[i]] + from[i]);
+    if (at[i] >= 0) to[at[i]] = static_cast<T>(static_cast<W>(to[at[i]]) + static_cast<W>(from[i]));
 }
 
 }  // namespace detail

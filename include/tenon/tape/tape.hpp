@@ -100,7 +100,8 @@ class Tape final : public Recorder {
     for (const AnyTensor* t : from) value.push_back(*t);
     gradient_of.resize(value.size());
     gradient(loss, std::span<const AnyTensor>(value), std::span<AnyTensor>(gradient_of), {}, after);
-    for (std::size_t i = 0; i < to.size(); ++i) to[i] = gradient_of[i].to(value[i].dtype());
+    for (std::size_t i = 0; i < to.size(); ++i)
+      to[i] = kernel::cast(gradient_of[i], value[i].dtype(), Context::current());
     value.clear(), gradient_of.clear();
   }
   detail::TapeStorage* storage_;

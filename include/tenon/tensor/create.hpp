@@ -11,20 +11,20 @@
 
 namespace tenon::inline TENON_ISA {
 
-/// All elements x, converted to the dtype.
-inline AnyTensor full(Dtype dtype, const Extents& e, double x) {
-  AnyTensor t = AnyTensor::empty(dtype, e);
-  convert(Dtype::f64, &x, 0, dtype, t.raw_writable(), 1, t.size());
+namespace detail {
+/// t, of which a trace is told how it was made.
+inline AnyTensor as_made(Made how, AnyTensor t, double a = 0, double b = 0,
+                         const AnyTensor* from = nullptr) {
+  if (auto* tell = ambient().made) [[unlikely]]
+    tell(how, t, from, a, b);
   return t;
 }
-inline AnyTensor zeros(Dtype dtype, const Extents& e) {
+// What follows is told to nobody.
+inline AnyTensor zeroed(Dtype dtype, const Extents& e) {
   AnyTensor t = AnyTensor::empty(dtype, e);
   std::memset(t.raw_writable(), 0, static_cast<std::size_t>(t.size()) * size_of(dtype));
   return t;
 }
-inline AnyTensor ones(Dtype dtype, const Extents& e) { return full(dtype, e, 1); }
-
-namespace detail {
 /// first, first + step, ...: each computed from its position.
 inline AnyTensor ramp(Dtype dtype, Index n, double first, double step) {
   AnyTensor t = AnyTensor::empty(dtype, {1, {n}});
@@ -38,7 +38,37 @@ inline AnyTensor ramp(Dtype dtype, Index n, double first, double step) {
   }
   return t;
 }
+/// n numbers from start to stop.
+inline AnyTensor spaced(Dtype dtype, double start, double stop, Index n) {
+  AnyTensor t = ramp(dtype, n, start, n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0);
+  if (n > 1)
+    convert(Dtype::f64, &stop, 1, dtype,
+            static_cast<char*>(t.raw_writable()) + (n - 1) * static_cast<Index>(size_of(dtype)), 1,
+            1);
+  return t;
+}
+/// Ones on the diagonal of a matrix.
+inline AnyTensor diagonal(Dtype dtype, const Extents& e) {
+  AnyTensor t = zeroed(dtype, e);
+  const double one = 1;
+  convert(Dtype::f64, &one, 0, dtype, t.raw_writable(), e.extent[1] + 1,
+          std::min(e.extent[0], e.extent[1]));
+  return t;
+}
+/// See one_hot.
+inline AnyTensor hot(const AnyTensor& index, Dtype dtype, const Extents& e);
 }  // namespace detail
+
+/// All elements x, converted to the dtype.
+inline AnyTensor full(Dtype dtype, const Extents& e, double x) {
+  AnyTensor t = AnyTensor::empty(dtype, e);
+  convert(Dtype::f64, &x, 0, dtype, t.raw_writable(), 1, t.size());
+  return detail::as_made(detail::Made::fill, std::move(t), x);
+}
+inline AnyTensor zeros(Dtype dtype, const Extents& e) {
+  return detail::as_made(detail::Made::fill, detail::zeroed(dtype, e));
+}
+inline AnyTensor ones(Dtype dtype, const Extents& e) { return full(dtype, e, 1); }
 
 /// start, start + step, ... before stop. Errors: step 0, or not a finite number of elements ->
 /// Error::value.
@@ -47,25 +77,18 @@ inline AnyTensor arange(Dtype dtype, double start, double stop, double step = 1)
   if (!(n < 9e15))
     fail(Error::value,
          {"arange: the step does not lead from start to stop in finitely many steps"});
-  return detail::ramp(dtype, n > 0 ? static_cast<Index>(n) : 0, start, step);
+  AnyTensor t = detail::ramp(dtype, n > 0 ? static_cast<Index>(n) : 0, start, step);
+  return detail::as_made(detail::Made::ramp, std::move(t), start, step);
 }
 /// n numbers from start to stop, both included. Errors: n < 0 -> Error::value.
 inline AnyTensor linspace(Dtype dtype, double start, double stop, Index n) {
   if (n < 0) fail(Error::value, {"linspace: the number of elements is below 0"});
-  AnyTensor t =
-      detail::ramp(dtype, n, start, n > 1 ? (stop - start) / static_cast<double>(n - 1) : 0);
-  if (n > 1)
-    convert(Dtype::f64, &stop, 1, dtype,
-            static_cast<char*>(t.raw_writable()) + (n - 1) * static_cast<Index>(size_of(dtype)), 1,
-            1);
-  return t;
+  return detail::as_made(detail::Made::linspace, detail::spaced(dtype, start, stop, n), start,
+                         stop);
 }
 /// Ones on the diagonal of the last two axes, zeros elsewhere; rank 2.
 inline AnyTensor eye(Dtype dtype, Index rows, Index columns) {
-  AnyTensor t = zeros(dtype, {2, {rows, columns}});
-  const double one = 1;
-  convert(Dtype::f64, &one, 0, dtype, t.raw_writable(), columns + 1, std::min(rows, columns));
-  return t;
+  return detail::as_made(detail::Made::eye, detail::diagonal(dtype, {2, {rows, columns}}));
 }
 
 /// Typed: zeros<float>(Shape<2, 3>{}), full<double>(Shape<dyn>{n}, 0.5).
@@ -316,9 +339,14 @@ inline AnyTensor one_hot(const AnyTensor& index, Index classes, Dtype dtype = Dt
     fail(Error::dtype, {"one_hot: the index must be an integer tensor"});
   if (e.rank == max_rank) fail(Error::shape, {"one_hot: the index ", e, " has 8 axes already"});
   e.extent[e.rank++] = classes;
+  return detail::as_made(detail::Made::one_hot, detail::hot(index, dtype, e), 0, 0, &index);
+}
+// e: the extents of the index, and the classes.
+inline AnyTensor detail::hot(const AnyTensor& index, Dtype dtype, const Extents& e) {
   const AnyTensor at = index.to(Dtype::i64).to_contiguous();
-  const auto* p = at.data<std::int64_t>();
-  AnyTensor y = zeros(dtype, e);
+  const auto* p = static_cast<const std::int64_t*>(at.raw());
+  const Index classes = e.extent[e.rank - 1];
+  AnyTensor y = zeroed(dtype, e);
   const double one = 1;
   for (Index i = 0, n = at.size(); i < n; ++i) {
     if (p[i] < 0 || p[i] >= classes) [[unlikely]]

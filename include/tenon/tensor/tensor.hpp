@@ -201,8 +201,8 @@ class Tensor {
   /// Scoped writable access: detaches first; while the object lives, copying the tensor copies its
   /// data.
   Writer<T> write() { return any_.template write<T>(); }
-  Tensor clone() const { return Tensor(any_.clone()); }
-  Tensor to_contiguous() const { return Tensor(any_.to_contiguous()); }
+  Tensor clone() const { return same(any_.clone()); }
+  Tensor to_contiguous() const { return same(any_.to_contiguous()); }
   /// This value on another device, of the same type: see AnyTensor::to.
   Tensor to(Device device) const { return Tensor(any_.to(device)); }
   Device device() const { return any_.device(); }
@@ -221,6 +221,12 @@ class Tensor {
   static AnyTensor detail_value(X&& x) {
     if constexpr (std::is_lvalue_reference_v<X>) return x.value();
     else return std::forward<X>(x).take();
+  }
+  // A copy of this value, as a trace is told.
+  Tensor same(AnyTensor copy) const {
+    if (auto* tell = ambient().made) [[unlikely]]
+      tell(detail::Made::same, copy, &any_, 0, 0);
+    return Tensor(std::move(copy));
   }
   // The list's extents E; its pieces along the first axis, or all its numbers.
   template <std::size_t... E, class... P>

@@ -97,8 +97,15 @@ class Expansion {
     c.info = n.info, c.operand = operand, c.operands = n.operands, c.scalar = n.scalar.data();
     c.attributes = &a, c.result = &result, c.kept = &kept, c.dy = at(n.in[count + 2]);
     c.wanted = n.wanted, c.accumulate = n.accumulate, c.gradient = gradient;
-    if (n.group()) kernel::interpret_backward(c, how, Context{});
-    else kernel::compute_backward(c, how);
+    if (n.group()) {
+      kernel::interpret_backward(c, how, Context{});
+    } else {  // one that adds in place would not be heard
+      c.accumulate = 0;
+      kernel::compute_backward(c, how);
+      for (std::size_t i = 0; i < count; ++i)
+        if (n.accumulate >> i & 1)
+          gradient[i] = kernel::add(at(n.in[count + 3 + i]), gradient[i], Context{});
+    }
     for (std::size_t i = 0; i < count; ++i)
       if (n.out[i] >= 0) {
         if (!r.heard(gradient[i]))
