@@ -115,11 +115,14 @@ END {
   for (path in reached)
     if (path in weight) wrong(path ":1", "reached from tenon.hpp, but includes" weight[path])
 
-  # Each folder's all.hpp names every header of the folder.
+  # Each folder's all.hpp names every header of the folder; so does that of a subfolder, where it has one.
   for (i = 1; i <= count; i++) {
     path = paths[i]
     f = folder(path)
     all = "tenon/" f "/all.hpp"
+    own = path
+    sub(/[^\/]*$/, "all.hpp", own)
+    if (own in known) all = own
     if (f == "" || path !~ /\.hpp$/ || path == all || !(all in known)) continue
     if (!((all, path) in included)) wrong(all ":1", "does not include " path)
   }

@@ -3,6 +3,7 @@
 // somebody waits, kernels whose lanes run in turn. Include it before the statements of a test.
 #pragma once
 #include <tenon/cuda.hpp>
+#include <tenon/kernel/device/all.hpp>
 #include <tenon/kernel/device/fill_in_turn.hpp>
 #include <tenon/memory/device_pool.hpp>
 

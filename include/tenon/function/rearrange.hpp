@@ -226,7 +226,7 @@ inline void concatenate_backward(BackwardCall& call) {
 }
 // Attributes: the axis, the number of operands.
 inline AnyTensor joined(std::span<const AnyTensor> x, int along, const Extents& e) {
-  AnyTensor y = AnyTensor::empty(x[0].dtype(), e);
+  AnyTensor y = AnyTensor::empty(x[0].dtype(), e, x[0].device());
   Selection s = Selection::everything(e);
   for (const AnyTensor& t : x) {
     s.count[along] = t.get()->extents[along];
@@ -263,13 +263,8 @@ inline AnyTensor select(const AnyTensor& x, const Selection& s) {
 inline AnyTensor select_now(const AnyTensor& x, const Selection& s) { return select(x, s); }
 
 inline AnyTensor place(const AnyTensor& x, const Extents& e, const Selection& s) {
-<<<<<<< HEAD
-  AnyTensor y = detail::zeros_beside(x, x.record("place").dtype, e);
-  detail::write_selection(y, s, x.get()->generated ? x.to_contiguous() : x);
-=======
   x.record("place");
   AnyTensor y = detail::placed(x, e, s);
->>>>>>> wt_a
   record_function(detail::place_info, Context::current(), {x}, detail::attributes_of(s), y);
   return y;
 }

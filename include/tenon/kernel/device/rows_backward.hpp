@@ -19,8 +19,8 @@ TENON_FN void add_few(T* to, T (&x)[few<T>], int count, bool wide) {
 }
 }  // namespace detail
 
-/// Backward kernel of group G computing in T, as a body over a team. FromResult: it reads the result
-/// instead of computing it.
+/// Backward kernel of group G computing in T, as a body over a team. FromResult: it reads the
+/// result instead of computing it.
 template <class G, class T, bool FromResult>
 struct DeviceRowsBackward : DeviceRows<G, T> {
   using Base = DeviceRows<G, T>;

@@ -11,7 +11,7 @@ namespace tenon::inline TENON_ISA::kernel {
 /// `each` or `reduce`, so lanes in turn give what lanes at once give.
 ///   index(), count()   which team this is, of how many
 ///   each(f)            f(lane) for every lane
-///   reduce<J>(f, s)    f(lane, s) for every lane, each with a copy of s; then s is the join of all:
+///   reduce<J>(f, s)    f(lane, s) for every lane, each on a copy of s; then s is the join of all:
 ///                      J::join(s, other), between lanes at distance lanes / 2, ..., 2, 1 (beyond a
 ///                      warp of 32: of warps, in order). J::fetch(other, s, from) copies what of s
 ///                      has to travel.
