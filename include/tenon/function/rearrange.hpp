@@ -111,8 +111,7 @@ inline AnyTensor select_again(const AnyTensor* x, const Attributes& a, const Ext
 inline constexpr StatementInfo select_info = function_info("slice", select_backward, select_again);
 
 inline AnyTensor placed(const AnyTensor& x, const Extents& e, const Selection& s) {
-  AnyTensor y = AnyTensor::empty(x.dtype(), e);
-  std::memset(y.raw_writable(), 0, static_cast<std::size_t>(y.size()) * size_of(y.dtype()));
+  AnyTensor y = zeros_beside(x, x.dtype(), e);
   write_selection(y, s, x.get()->generated ? x.to_contiguous() : x);
   return y;
 }
@@ -400,27 +399,10 @@ inline AnyTensor concatenate(std::span<const AnyTensor> x, int axis) {
                             r.shape(), " (", e.extent[i], " vs ", r.extents[i], ")"});
     e.extent[along] += r.extents[along];
   }
-<<<<<<< HEAD
-  AnyTensor y = AnyTensor::empty(first.dtype, e, first.device());
-  Selection s = Selection::everything(e);
-  for (const AnyTensor& t : x) {
-    s.count[along] = t.get()->extents[along];
-    detail::write_selection(y, s, t.get()->generated ? t.to_contiguous() : t);
-    s.first[along] += s.count[along];
-  }
-  Recorder* recorder = find_recorder(Context::current());
-  if (recorder && is_floating(y.dtype())) {
-    Attributes a;
-    a.push(along);
-    recorder->record(Statement{&detail::concatenate_info, x.data(), static_cast<int>(x.size()),
-                               nullptr, &a, &y});
-  }
-=======
   AnyTensor y = detail::joined(x, along, e);
   Attributes a;
   a.push(along), a.push(static_cast<Index>(x.size()));
   record_function(detail::concatenate_info, Context::current(), x, a, y);
->>>>>>> wt_a
   return y;
 }
 /// Tensors of equal extents side by side along a new axis.
