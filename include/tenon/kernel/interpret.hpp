@@ -29,7 +29,7 @@ TENON_COLD inline void add_backward(BackwardCall& call) {
         call.accumulate >> i & 1 ? add(call.gradient[i], call.dy, Context::current()) : call.dy;
   }
 }
-inline AnyTensor added(const AnyTensor& a, const AnyTensor& b);
+AnyTensor added(const AnyTensor& a, const AnyTensor& b);
 inline AnyTensor add_again(const AnyTensor* x, const Attributes&, const Extents& e) {
   check_again("add", x[0].extents() == e && x[1].extents() == e && x[0].dtype() == x[1].dtype() &&
                          (x[0].dtype() == Dtype::f32 || x[0].dtype() == Dtype::f64));
@@ -205,7 +205,7 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 
 namespace detail {
 /// Nobody hears of it.
-inline AnyTensor added(const AnyTensor& a, const AnyTensor& b) {
+TENON_COLD inline AnyTensor added(const AnyTensor& a, const AnyTensor& b) {
   AnyTensor sum = a.clone();
   sum.detach();
   if (sum.get()->place) [[unlikely]] {
@@ -225,7 +225,7 @@ inline AnyTensor add(const AnyTensor& a, const AnyTensor& b, Context context) {
   return sum;
 }
 
-inline AnyTensor cast(const AnyTensor& x, Dtype to, Context context) {
+TENON_COLD inline AnyTensor cast(const AnyTensor& x, Dtype to, Context context) {
   if (x.record("cast").dtype == to) return x;
   AnyTensor y = x.to(to);
   Attributes a;

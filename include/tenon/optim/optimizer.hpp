@@ -6,6 +6,7 @@
 #include <tenon/core/parallel.hpp>
 #include <tenon/kernel/device/slot.hpp>
 #include <tenon/kernel/group_run.hpp>
+#include <tenon/memory/device_kernels.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/model.hpp>
 

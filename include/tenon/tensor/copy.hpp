@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copying elements between tensors of one shape: any strides, any dtypes.
 #pragma once
-#include <tenon/memory/device_kernels.hpp>
 #include <tenon/tensor/handle.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -54,25 +53,11 @@ inline void copy_strided(const Extents& e, Dtype from, const void* source,
 }
 
 /// The same on a device; the elements times a factor, or added to what is there, where asked for.
-TENON_COLD inline void copy_strided_on(Device d, const Extents& e, Dtype from, const void* source,
-                                       const Index* source_strides, Dtype to, void* target,
-                                       const Index* target_strides, double factor = 1,
-                                       bool add = false) {
-  const Index count = e.size();
-  if (count == 0) return;
-  const MergedAxes m(e, source_strides, target_strides);
-  if (from == to && factor == 1 && !add && m.rank == 1 && m.source[0] == 1 && m.target[0] == 1)
-    return check_device(device_table(d).copy(d.index, target, d.index, source,
-                                             static_cast<std::size_t>(count) * size_of(from)));
-  abi::DeviceCopy c{};
-  c.source = source, c.target = target, c.factor = factor, c.add = add;
-  c.from = static_cast<abi::Element>(from), c.to = static_cast<abi::Element>(to);
-  c.rank = m.rank, c.count = count;
-  for (int i = 0; i < m.rank; ++i) {
-    c.extent[i] = abi::Divisor::of(m.extent[i]);
-    c.source_stride[i] = m.source[i], c.target_stride[i] = m.target[i];
-  }
-  launch_each(d, abi::device_kernels.copy, "copy", c, count);
+inline void copy_strided_on(Device d, const Extents& e, Dtype from, const void* source,
+                            const Index* source_strides, Dtype to, void* target,
+                            const Index* target_strides, double factor = 1, bool add = false) {
+  device_tensors().copy_strided(d, e, from, source, source_strides, to, target, target_strides,
+                                factor, add);
 }
 
 /// What a generated record carries in place of strides: the key of its numbers and who makes them.
@@ -89,29 +74,11 @@ inline void generate(const Record& r, Index first, Index n, void* target) {
   k.fill(k, r.dtype, first, n, target);
 }
 
-/// The elements of a record that is not generated, contiguous, of dtype `to`, on its own device.
-TENON_COLD inline AnyTensor pack_on_device(const Record& source, Dtype to) {
-  const Extents e = source.shape();
-  AnyTensor t = AnyTensor::empty(to, e, source.device());
-  copy_strided_on(source.device(), e, source.dtype, source.data, source.strides, to, t.get()->data,
-                  t.get()->strides);
-  return t;
-}
-/// From a device to contiguous memory of the host; waits. Reports what kernels found.
-TENON_COLD inline void download(const Record& source, Dtype to, void* target) {
-  const Device d = source.device();
-  const AnyTensor packed = pack_on_device(source, to);
-  const abi::DeviceTable& t = device_table(d);
-  const std::size_t bytes = static_cast<std::size_t>(packed.size()) * size_of(to);
-  if (bytes) check_device(t.download(d.index, target, packed.get()->data, bytes));
-  check_fault(t, d.index);
-}
-
 /// Writes the elements of `source` in logical order to contiguous memory of dtype `to`.
 inline void copy_out(const Record& source, Dtype to, void* target) {
   const Extents e = source.shape();
   if (source.valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
-  if (source.place) return download(source, to, target);
+  if (source.place) return device_tensors().download(source, to, target);
   if (source.generated && to == source.dtype) return generate(source, 0, e.size(), target);
   if (source.generated) {
     AnyTensor full = AnyTensor::empty(source.dtype, e);
@@ -135,7 +102,7 @@ inline void copy_out(const Record& source, Dtype to, void* target) {
 inline Record* AnyTensor::copy_record() const {
   if (r_->place) {
     if (r_->valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
-    AnyTensor packed = detail::pack_on_device(*r_, r_->dtype);
+    AnyTensor packed = detail::device_tensors().pack(*r_, r_->dtype);
     Record* r = packed.r_;
     packed.r_ = nullptr;
     return r;
@@ -154,7 +121,7 @@ inline AnyTensor AnyTensor::to_contiguous() const {
 
 inline AnyTensor AnyTensor::to(Dtype dtype) const {
   if (record("to").dtype == dtype) return *this;
-  if (r_->place && !r_->valueless) return detail::pack_on_device(*r_, dtype);
+  if (r_->place && !r_->valueless) return detail::device_tensors().pack(*r_, dtype);
   AnyTensor fresh = empty(dtype, r_->shape());
   detail::copy_out(*r_, dtype, fresh.r_->data);
   return fresh;
@@ -169,7 +136,7 @@ inline AnyTensor AnyTensor::to(Device device) const {
   const std::size_t bytes = static_cast<std::size_t>(r.size()) * size_of(r.dtype);
   if (bytes == 0) return there;
   if (device == cpu) {
-    detail::download(*dense.r_, r.dtype, there.r_->data);
+    detail::device_tensors().download(*dense.r_, r.dtype, there.r_->data);
   } else {
     const abi::DeviceTable& t = detail::device_table(device);
     detail::check_device(

@@ -48,23 +48,6 @@ struct alignas(64) Buffer {
     b->context = context;
     return b;
   }
-  /// On a device. Errors: Error::device, Error::memory.
-  TENON_COLD static Buffer* create(std::size_t bytes, Device d) {
-    const abi::DeviceTable& t = detail::device_table(d);
-    void* data = t.allocate(d.index, bytes + margin);
-    if (!data)
-      fail(Error::memory,
-           {"memory: ", bytes, " bytes could not be allocated on cuda(", int(d.index), ")"});
-    auto* b = new (memory::allocate(sizeof(Buffer))) Buffer;
-    b->device = d, b->apart = true;
-    b->data = data, b->bytes = bytes;
-    b->release = [](void* p) {
-      auto* self = static_cast<Buffer*>(p);
-      abi::device_table->deallocate(self->device.index, self->data, self->bytes + margin);
-    };
-    b->context = b;
-    return b;
-  }
   void drop() noexcept {
     if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
     if (release) release(context);
@@ -72,6 +55,29 @@ struct alignas(64) Buffer {
   }
 };
 static_assert(sizeof(Buffer) == 64);
+
+class AnyTensor;
+struct Record;
+
+/// What tensors on a device need beside the device's table: elements there, contiguous copies there
+/// and here, and copies between strided places (Errors: Error::device, Error::memory). It comes with
+/// tenon/cuda.hpp, so that programs without a device do not compile it.
+struct DeviceTensors {
+  Buffer* (*create)(std::size_t bytes, Device);
+  AnyTensor (*pack)(const Record& source, Dtype to);
+  void (*download)(const Record& source, Dtype to, void* target);
+  void (*copy_strided)(Device, const Extents&, Dtype from, const void* source,
+                       const Index* source_strides, Dtype to, void* target,
+                       const Index* target_strides, double factor, bool add);
+};
+namespace detail {
+inline const DeviceTensors* device_tensors_place = nullptr;
+inline const DeviceTensors& device_tensors() {
+  if (!device_tensors_place) [[unlikely]]
+    fail(Error::device, {"cuda: no file of this program was built by nvcc with tenon/cuda.hpp"});
+  return *device_tensors_place;
+}
+}  // namespace detail
 
 /// The counter of uniform random numbers that a generated record stands for.
 struct RandomKey;
@@ -103,7 +109,7 @@ struct Record {
   }
   /// A record whose elements lie on a device, in a buffer of their own.
   TENON_COLD static Record* create(std::size_t bytes, Device d) {
-    Buffer* b = Buffer::create(bytes, d);
+    Buffer* b = detail::device_tensors().create(bytes, d);
     Record* r = create();
     r->place = static_cast<std::uint8_t>(d.index + 1);
     r->buffer = b, r->data = b->data;

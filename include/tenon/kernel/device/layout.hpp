@@ -4,6 +4,7 @@
 #pragma once
 #include <tenon/kernel/device/calls.hpp>
 #include <tenon/kernel/group_run.hpp>
+#include <tenon/memory/device_kernels.hpp>
 
 namespace tenon::inline TENON_ISA::kernel::detail {
 
