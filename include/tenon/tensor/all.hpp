@@ -5,7 +5,6 @@
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/create.hpp>
 #include <tenon/tensor/device.hpp>
-#include <tenon/tensor/device_copy.hpp>
 #include <tenon/tensor/handle.hpp>
 #include <tenon/tensor/model.hpp>
 #include <tenon/tensor/print.hpp>

@@ -46,7 +46,7 @@ class AnyTensor {
     return t;
   }
   /// On a device. Errors: Error::device where it does not exist, Error::memory.
-  static AnyTensor empty(Dtype dtype, const Extents& e, Device d) {
+  TENON_COLD static AnyTensor empty(Dtype dtype, const Extents& e, Device d) {
     if (d == cpu) return empty(dtype, e);
     AnyTensor t;
     t.r_ = Record::create(checked_bytes(dtype, e), d);

@@ -14,4 +14,5 @@
 #include <tenon/kernel/device/rows_backward.hpp>
 #include <tenon/kernel/device/slot.hpp>
 #include <tenon/kernel/device/team.hpp>
+#include <tenon/kernel/device/tensors.hpp>
 #include <tenon/kernel/device/update.hpp>

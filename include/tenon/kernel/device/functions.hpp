@@ -3,7 +3,7 @@
 #pragma once
 #include <tenon/kernel/device/group_backward.hpp>
 #include <tenon/kernel/device/product.hpp>
-#include <tenon/tensor/device_copy.hpp>
+#include <tenon/kernel/device/tensors.hpp>
 
 namespace tenon::inline TENON_ISA::kernel {
 namespace detail {
