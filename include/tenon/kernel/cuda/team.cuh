@@ -68,7 +68,7 @@ class CudaTeam {
 
 /// The kernel of a body.
 template <class Body, class Arguments>
-__global__ void __launch_bounds__(256, 1) run_on_device(const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(256, 2) run_on_device(const __grid_constant__ Arguments a) {
   Body::run(a, CudaTeam(Body::lanes(a)));
 }
 

@@ -190,6 +190,14 @@ inline void device_forward(const StatementInfo& info, const AnyTensor* leaf, con
   DeviceGroupCall g(info, leaf, how, d);
   const Extents e = g.extents();
   const bool total = how.total != Total::none;
+  // A plain sum over other than the last axes needs no rows.
+  if (!total && info.sums_rows && info.node_count == 1 && info.leaves == 1 &&
+      is_floating(info.compute) && e.rank > 0 && !(how.axes >> (e.rank - 1) & 1)) {
+    if (!result.defined())
+      result = AnyTensor::empty(dtype, reduced_extents(e, how.axes, how.keepdims), d);
+    if (result.dtype() == info.compute)
+      return fold_into(result, false, g.leaf(0), e, how.keepdims ? 0 : how.axes);
+  }
   // A sum of everything does not care which axes its rows have.
   const bool cut = total && info.sums_rows && !info.row_leaves && e.rank > 0;
   if (cut) g.set_along((1u << e.rank) - 1);

@@ -74,8 +74,49 @@ inline AnyTensor laid_out(const AnyTensor& x, const Extents& e, std::uint32_t al
   return t;
 }
 
-/// target (contiguous) = or += source summed over the axes along which target was stretched to e.
-/// skip: axes of e that target does not have.
+inline void launch_fold(Device d, abi::DeviceFold& f, int lanes) {
+  f.lanes = lanes;
+  const Index teams = 256 / lanes, blocks = (f.kept + teams - 1) / teams;
+  tenon::detail::launch(d, abi::device_kernels.fold, "sum", &f, sizeof f,
+                        std::min<Index>(blocks, 65535), 256);
+}
+/// A sum over one axis whose neighbours are neighbours in memory: in parts, a thread for a column of
+/// each, then over the parts.
+inline void fold_columns(Device d, abi::DeviceFold f) {
+  const Dtype type = static_cast<Dtype>(f.type);
+  Index parts = 1;
+  while (parts < 512 && parts * 32 <= f.summed && parts * f.kept < Index{1} << 20) parts *= 2;
+  const Index each = f.summed / parts, rest = f.summed - parts * each, all = parts + (rest > 0),
+              bytes = static_cast<Index>(size_of(type));
+  const AnyTensor part = AnyTensor::empty(type, Extents{2, {all, f.kept}}, d);
+  abi::DeviceFold first = f;
+  first.target = part.get()->data, first.add = false, first.kept = parts * f.kept;
+  first.summed = each, first.sum_extent[0] = abi::Divisor::of(each);
+  Index dense = f.kept;
+  for (int i = 0; i < f.kept_rank; ++i) {
+    dense /= f.kept_extent[i].divisor;
+    first.kept_extent[i + 1] = f.kept_extent[i], first.kept_source[i + 1] = f.kept_source[i];
+    first.kept_target[i + 1] = dense;
+  }
+  first.kept_extent[0] = abi::Divisor::of(parts), first.kept_target[0] = f.kept;
+  first.kept_source[0] = each * f.sum_source[0], first.kept_rank = f.kept_rank + 1;
+  launch_fold(d, first, 1);
+  if (rest) {
+    first.kept_extent[0] = abi::Divisor::of(1), first.kept = f.kept;
+    first.summed = rest, first.sum_extent[0] = abi::Divisor::of(rest);
+    first.source = static_cast<const char*>(f.source) + parts * each * f.sum_source[0] * bytes;
+    first.target = static_cast<char*>(part.get()->data) + parts * f.kept * bytes;
+    launch_fold(d, first, 1);
+  }
+  f.source = part.get()->data, f.summed = all;
+  f.sum_extent[0] = abi::Divisor::of(all), f.sum_source[0] = f.kept;
+  dense = f.kept;
+  for (int i = 0; i < f.kept_rank; ++i) f.kept_source[i] = dense /= f.kept_extent[i].divisor;
+  launch_fold(d, f, 1);
+}
+
+/// target = or += source summed over the axes along which target was stretched to e. skip: axes of e
+/// that target does not have.
 inline void fold_into(AnyTensor& target, bool add, const AnyTensor& source, const Extents& e,
                       std::uint32_t skip) {
   const Record &r = *target.get(), &from = *source.get();
@@ -87,22 +128,23 @@ inline void fold_into(AnyTensor& target, bool add, const AnyTensor& source, cons
   for (int i = 0; i < e.rank; ++i) {
     if (e.extent[i] == 1) continue;
     const Index to = s.operand[k].outer[i], of = from.strides[i];
+    const abi::Divisor extent = abi::Divisor::of(std::max<Index>(e.extent[i], 1));
     if (to) {
       const int a = f.kept_rank++;
-      f.kept_extent[a] = abi::Divisor::of(e.extent[i]), f.kept_source[a] = of,
-      f.kept_target[a] = to;
+      f.kept_extent[a] = extent, f.kept_source[a] = of, f.kept_target[a] = to;
     } else {
       const int a = f.sum_rank++;
-      f.sum_extent[a] = abi::Divisor::of(e.extent[i]), f.sum_source[a] = of,
-      f.summed *= e.extent[i];
+      f.sum_extent[a] = extent, f.sum_source[a] = of, f.summed *= e.extent[i];
     }
   }
-  // Few long sums are shared by many threads, many short ones are not.
-  f.lanes = f.summed >= 1024 ? 256 : f.summed >= 32 && f.kept < 65536 ? 32 : 1;
   if (f.kept == 0) return;
-  const Index teams = 256 / f.lanes, blocks = (f.kept + teams - 1) / teams;
-  tenon::detail::launch(r.device(), abi::device_kernels.fold, "sum", &f, sizeof f,
-                        std::min<Index>(blocks, 65535), 256);
+  const Device d = r.device();
+  const bool neighbours = f.kept_rank > 0 && f.kept_rank < 8 &&
+                          f.kept_source[f.kept_rank - 1] == 1 &&
+                          f.kept_extent[f.kept_rank - 1].divisor >= 16;
+  if (neighbours && f.sum_rank == 1 && f.summed >= 64) return fold_columns(d, f);
+  // Few long sums are shared by many threads, many short ones are not.
+  launch_fold(d, f, f.summed >= 1024 ? 256 : f.summed >= 32 && f.kept < 65536 ? 32 : 1);
 }
 
 inline int power_of_two_from(Index n) {
