@@ -6,8 +6,8 @@
 
 namespace tenon::abi {
 
-/// x / d for 0 <= x < 2^62 and 1 <= d < 2^62. With l = ceil(log2 d) and m = floor(2^64 (2^l - d) / d)
-/// + 1: x / d = (x m / 2^64 + x) >> l.
+/// x / d for 0 <= x < 2^62 and 1 <= d < 2^62. With l = ceil(log2 d) and m = floor(2^64 (2^l - d) /
+/// d) + 1: x / d = (x m / 2^64 + x) >> l.
 /// Source: Granlund, Montgomery, Division by invariant integers using multiplication, 1994, figure
 /// 4.1.
 struct Divisor {

@@ -48,8 +48,8 @@ struct DeviceTake {
   DeviceFault* fault;
 };
 
-/// Row r of the target is the sum of the source rows order[k] for all k with sorted[k] == r, in that
-/// order. f32 or f64.
+/// Row r of the target is the sum of the source rows order[k] for all k with sorted[k] == r, in
+/// that order. f32 or f64.
 struct DeviceScatter {
   const void* source;
   const std::int64_t *sorted, *order;

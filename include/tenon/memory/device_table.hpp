@@ -11,7 +11,8 @@
 namespace tenon::abi {
 
 /// One kernel. `device`: the __global__ function, null unless a file built by nvcc has it.
-/// `lanes`: the same body on the host, one block, its lanes in turn; null unless a test asks for it.
+/// `lanes`: the same body on the host, one block, its lanes in turn; null unless a test asks for
+/// it.
 struct DeviceKernel {
   const void* device = nullptr;
   void (*lanes)(const void* arguments, std::int64_t block, std::int64_t blocks,
@@ -27,8 +28,8 @@ struct Launch {
   int threads;
 };
 
-/// c = op(a) op(b), or added to c. Row-major m x k and k x n, `count` of them, at these distances in
-/// elements. Type: f32 or f64 by bytes.
+/// c = op(a) op(b), or added to c. Row-major m x k and k x n, `count` of them, at these distances
+/// in elements. Type: f32 or f64 by bytes.
 struct DeviceGemm {
   int element_bytes;
   std::int64_t m, n, k, count;

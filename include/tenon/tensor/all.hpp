@@ -4,6 +4,7 @@
 #include <tenon/tensor/any_tensor.hpp>
 #include <tenon/tensor/copy.hpp>
 #include <tenon/tensor/create.hpp>
+#include <tenon/tensor/device.hpp>
 #include <tenon/tensor/handle.hpp>
 #include <tenon/tensor/model.hpp>
 #include <tenon/tensor/print.hpp>

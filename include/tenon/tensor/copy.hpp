@@ -8,8 +8,8 @@ namespace tenon::inline TENON_ISA {
 
 namespace detail {
 
-/// Two layouts over the same extents: axes of extent 1 left out, the others merged where both allow.
-/// At least one axis.
+/// Two layouts over the same extents: axes of extent 1 left out, the others merged where both
+/// allow. At least one axis.
 struct MergedAxes {
   Index extent[max_rank], source[max_rank], target[max_rank];
   int rank = 0;

@@ -55,8 +55,8 @@ inline bool moves_along(const Operand& o, int inner_rank) {
   return false;
 }
 
-/// x copied to a tensor of rows_first, stretched along the row's axes to those of e. skip: axes of e
-/// that x does not have.
+/// x copied to a tensor of rows_first, stretched along the row's axes to those of e. skip: axes of
+/// e that x does not have.
 inline AnyTensor laid_out(const AnyTensor& x, const Extents& e, std::uint32_t along,
                           std::uint32_t skip, Dtype dtype) {
   Space s;

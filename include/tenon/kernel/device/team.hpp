@@ -11,10 +11,10 @@ namespace tenon::inline TENON_ISA::kernel {
 /// `each` or `reduce`, so lanes in turn give what lanes at once give.
 ///   index(), count()   which team this is, of how many
 ///   each(f)            f(lane) for every lane
-///   reduce<J>(f, s)    f(lane, s) for every lane, each with a copy of s; then s is the join of all:
-///                      J::join(s, other), between lanes at distance lanes / 2, ..., 2, 1 (beyond a
-///                      warp of 32: of warps, in order). J::fetch(other, s, from) copies what of s
-///                      has to travel.
+///   reduce<J>(f, s)    f(lane, s) for every lane, each with a copy of s; then s is the join of all
+///                      by J::join(s, other), between lanes at distance lanes / 2, ..., 2, 1 (of
+///                      more than a warp of 32: of warps, in order). J::fetch(other, s, from)
+///                      copies what of s has to travel.
 class TeamInTurn {
  public:
   static constexpr int warp = 32, most = 256;
@@ -30,7 +30,8 @@ class TeamInTurn {
   template <class J, class F, class S>
   void reduce(const F& f, S& s) const {
     S own[most], next[most];
-    for (int lane = 0; lane < lanes_; ++lane) own[lane] = s, f(lane, own[lane]);
+    own[0] = s, f(0, own[0]);
+    for (int lane = 1; lane < lanes_; ++lane) own[lane] = s, f(lane, own[lane]);
     const int width = lanes_ < warp ? lanes_ : warp;
     for (int k = width / 2; k > 0; k /= 2) {
       for (int lane = 0; lane < lanes_; ++lane) {
