@@ -242,3 +242,25 @@ TEST_CASE(
     CHECK(values(tape.gradient(loss, x)) == std::vector<double>(120, 0));
   }
 }
+
+TEST_CASE("a gradient that no operation passes on is zero, wherever its memory comes from") {
+  for (Dtype t : {Dtype::f32, Dtype::f64}) {
+    const AnyTensor x = spread(t, extents({100}), 1);
+    for (int i = 0; i < 2; ++i) {
+      { const AnyTensor filled = spread(t, extents({100}), 2); }  // its memory is handed out again
+      Tape tape;
+      const StatementInfo& info =
+          t == Dtype::f64
+              ? detail::InfoOf<expr::Group<1, 0, 0, expr::word(op::number<op::Round>, 0)>,
+                               double>::info
+              : detail::InfoOf<expr::Group<1, 0, 0, expr::word(op::number<op::Round>, 0)>,
+                               float>::info;
+      const AnyTensor in = i ? strided(x) : x;
+      const AnyTensor y =
+          kernel::evaluate(info, &in, 1, nullptr, GroupCall{}, t, Context::current());
+      AnyTensor g;
+      tape.gradient(y, std::span(&in, 1), std::span(&g, 1), spread(t, extents({100}), 3));
+      CHECK(values(g) == std::vector<double>(100, 0.0));
+    }
+  }
+}

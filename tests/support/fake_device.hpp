@@ -4,7 +4,6 @@
 #pragma once
 #include <tenon/cuda.hpp>
 #include <tenon/kernel/device/all.hpp>
-#include <tenon/kernel/device/fill_in_turn.hpp>
 #include <tenon/memory/device_pool.hpp>
 
 #include <sys/mman.h>
@@ -16,6 +15,8 @@
 #include <map>
 #include <string>
 #include <vector>
+
+#include "support/lanes_in_turn.hpp"
 
 namespace fake {
 

@@ -176,6 +176,9 @@ inline constexpr StatementInfo unsqueeze_info =
 /// g summed over the axes along which extents e were stretched. Recorded.
 inline AnyTensor sum_to(AnyTensor g, const Extents& e) {
   const Extents from = g.extents();
+  if (from == e) return g;
+  if (g.get()->place && !ambient().recorder && !ambient().tracer) [[unlikely]]
+    return kernel::device_calls().sum_to(g, e);
   const int extra = from.rank - e.rank;
   const BasicOps& ops = g.dtype() == Dtype::f64 ? Basics<double>::table : Basics<float>::table;
   std::uint32_t leading = (1u << extra) - 1, stretched = 0;

@@ -189,7 +189,9 @@ class SafetensorsParser {
          {file_.name(), ": ", file_.path(), ": tensor \"", excerpt(tensor), "\" ", what});
   }
   static std::string excerpt(const std::string& text) {
-    return text.size() <= 200 ? text : text.substr(0, 200) + "...";
+    std::string part = text.substr(0, 200);
+    if (text.size() > 200) part += "...";
+    return part;
   }
 
   const File& file_;

@@ -74,6 +74,12 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
       c.accumulate &= ~(1u << i);
     }
     gradient[i] = c.gradient[i].raw_writable();
+    if (!(info.reached >> i & 1)) {  // steps and comparisons only: the kernel writes nothing
+      if (!(c.accumulate >> i & 1))
+        std::memset(gradient[i], 0,
+                    static_cast<std::size_t>(c.gradient[i].size()) * size_of(info.compute));
+      continue;
+    }
     mode[i] = c.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
   }
   b.dy = dy.data, b.dy_step = 1;

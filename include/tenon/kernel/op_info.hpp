@@ -98,10 +98,12 @@ struct GroupFacts {
   }
 };
 
-template <class G, class T, bool Product, class Sequence>
+// Backward: a group that is one reduction names that operation, whose own statement is the same
+// group without a backward; with one class for both, nvcc could compute neither.
+template <class G, class T, bool Backward, class Sequence>
 struct GroupConstants;
-template <class G, class T, bool Product, int... K>
-struct GroupConstants<G, T, Product, std::integer_sequence<int, K...>> {
+template <class G, class T, bool Backward, int... K>
+struct GroupConstants<G, T, Backward, std::integer_sequence<int, K...>> {
   static constexpr int first = G::leaves + G::scalars;
   static constexpr StatementNode nodes[sizeof...(K) + 1] = {
       StatementNode{&OpOf<typename G::template Op<first + K>, T>::info,
@@ -119,7 +121,7 @@ struct InfoOf;
 template <class G, class T, bool Product, bool Backward, class Products>
 constexpr StatementInfo make_info() {
   using Constants =
-      GroupConstants<G, T, Product,
+      GroupConstants<G, T, Backward,
                      std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>>;
   StatementInfo s;
   constexpr std::uint32_t from_result = GroupFacts<G>::needed(true),

@@ -140,7 +140,7 @@ inline void transfer(const Space& s, const Operand& o, Transfer way, Dtype dense
   }
   for (Index r = row; r < row + rows; ++r) {
     char* base = o.base + s.row_offset(o, r) * bytes;
-    if (s.inner_rank <= 1) {
+    if (s.inner_rank <= 1 || s.n == 0) {  // without elements: one result a row at most
       move(base + col * o.inner[0] * bytes, o.inner[0], cols);
       continue;
     }

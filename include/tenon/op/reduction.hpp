@@ -145,7 +145,7 @@ struct Peak {
   }
   template <class V>
   static TENON_INLINE constexpr V finish(State<V> s, V) {
-    return select((s.a == detail::lowest<V>()) | (s.a == detail::highest<V>()), V(0), s.a);
+    return select(s.a == detail::lowest<V>(), V(0), select(s.a == detail::highest<V>(), V(0), s.a));
   }
   template <class V>
   static TENON_INLINE constexpr V backward(V, V, V, V, V, V, V) {

@@ -38,16 +38,16 @@ inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, 
       return wide.to(to.dtype());
     }();
 }
-/// to += sign * from. Integers wrap, as they do in the sum of all.
+/// to += sign * from. Integers wrap, as they do in the sum of all; they are added by the host.
 inline void add_state(AnyTensor& to, const AnyTensor& from, int sign) {
   if (is_floating(to.dtype())) return combine_into(to, 1, from, sign);
-  AnyTensor sum = to.to(Dtype::i64).clone();
-  const AnyTensor other = from.to(Dtype::i64).to_contiguous();
+  AnyTensor sum = to.to(cpu).to(Dtype::i64).clone();
+  const AnyTensor other = from.to(cpu).to(Dtype::i64).to_contiguous();
   sum.detach();
   auto* p = static_cast<std::uint64_t*>(sum.raw_writable());
   const auto* q = static_cast<const std::uint64_t*>(other.raw());
   for (Index i = 0, n = sum.size(); i < n; ++i) p[i] = sign > 0 ? p[i] + q[i] : p[i] - q[i];
-  to = sum.to(to.dtype());
+  to = sum.to(to.dtype()).to(to.device());
 }
 
 struct StatePlace {

@@ -21,6 +21,8 @@ struct DeviceCalls {
   double (*square_sum)(const AnyTensor&);
   void (*check_index)(const AnyTensor& index, Index extent);
   AnyTensor (*filled)(Dtype, const Extents&, double start, double step, Device);
+  /// g summed over the axes along which extents e were stretched to its own.
+  AnyTensor (*sum_to)(const AnyTensor& g, const Extents& e);
   AnyTensor (*take)(const AnyTensor& table, const AnyTensor& index, const Extents& result);
   AnyTensor (*scatter_rows)(const AnyTensor& dy, const AnyTensor& index, const Extents& result);
   AnyTensor (*extreme)(const AnyTensor& x, Index outer, Index n, Index inner, bool least,

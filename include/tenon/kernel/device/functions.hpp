@@ -53,6 +53,12 @@ inline AnyTensor filled_on(Dtype dtype, const Extents& e, double start, double s
   return t;
 }
 
+inline AnyTensor sum_to_on(const AnyTensor& g, const Extents& e) {
+  AnyTensor y = AnyTensor::empty(g.dtype(), e, g.device());
+  fold_into(y, false, g, g.extents(), 0);
+  return y;
+}
+
 inline AnyTensor take_on(const AnyTensor& table, const AnyTensor& index, const Extents& result) {
   const Device d = table.device();
   const AnyTensor at = index.to(d).to(Dtype::i64).to_contiguous(), rows = table.to_contiguous();
@@ -125,6 +131,7 @@ inline constexpr DeviceCalls device_functions{device_forward,
                                               square_sum_on,
                                               check_index_on,
                                               filled_on,
+                                              sum_to_on,
                                               take_on,
                                               scatter_on,
                                               extreme_on};

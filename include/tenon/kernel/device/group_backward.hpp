@@ -32,6 +32,27 @@ inline AnyTensor scaled_dy(const AnyTensor& dy, double scale, Dtype compute) {
   return t;
 }
 
+/// Axes that go along the row in an element-wise group: the last ones that lie alike in every
+/// operand and gradient, so that each of them sees the same rows.
+inline std::uint32_t row_axes(const StatementInfo& info, const BackwardCall& call,
+                              const Extents& e) {
+  Space s;
+  auto add = [&](const AnyTensor& t, bool dense) {
+    const Record& r = *t.get();
+    Index strides[max_rank] = {};
+    contiguous_strides(r.shape(), strides);
+    s.add(e, 0, r.shape(), dense || r.generated || r.valueless ? strides : r.strides);
+  };
+  for (int i = 0; i < info.leaves; ++i) add(call.operand[i], false), add(call.operand[i], true);
+  add(call.dy, false);
+  if (info.reads_result && call.result) add(*call.result, false);
+  s.arrange(e, 0);
+  std::uint32_t along = 0;
+  Index n = 1;
+  for (int i = e.rank - 1; i >= 0 && n != s.n; --i) n *= e.extent[i], along |= 1u << i;
+  return along;
+}
+
 /// The parts that rows are summed in: enough for all threads of a device, but no more memory than
 /// the group has elements.
 inline Index parts_of(Index rows, Index n, Index gradient) {
@@ -55,7 +76,9 @@ inline void device_backward(const StatementInfo& info, BackwardCall& call, const
   const bool total = how.total != Total::none;
   // Backward of a sum needs no row as a whole, and of a sum of everything no particular rows.
   const bool cut = info.sums_rows && !info.row_leaves;
-  const std::uint32_t along = cut && total ? (1u << e.rank) - 1 : how.axes;
+  const std::uint32_t along = cut && total ? (1u << e.rank) - 1
+                              : how.axes   ? how.axes
+                                           : row_axes(info, call, e);
   g.set_along(along);
   AnyTensor dy = total ? scaled_dy(call.dy, how.scale, info.compute) : call.dy;
   if (dy.get()->place && dy.dtype() != info.compute) dy = dy.to(info.compute);
@@ -67,7 +90,6 @@ inline void device_backward(const StatementInfo& info, BackwardCall& call, const
   // Rows and columns as the gradients will see them.
   Index rows = 1, n = 1;
   for (int i = 0; i < e.rank; ++i) (along >> i & 1 ? n : rows) *= e.extent[i];
-  if (!along && e.rank) n = e.extent[e.rank - 1], rows = n ? rows / n : rows;
   DeviceTarget target[max_leaves];
   Index parts = 0;
   bool down = info.depth == 0 && !info.row_root;

@@ -56,12 +56,33 @@ struct Source {
     }
   }
 };
+#if defined(__CUDA_ARCH__)
+// Left to itself the compiler shares the stores of both branches below, one element at a time.
+template <class T>
+__device__ __forceinline__ void store_16(T* to, const T (&x)[few<T>]) {
+  const auto place = __cvta_generic_to_global(to);
+  if constexpr (sizeof(T) == 4) {
+    const auto bits = [](T v) { return tenon::detail::bits_as<std::uint32_t>(v); };
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(place), "r"(bits(x[0])),
+                 "r"(bits(x[1])), "r"(bits(x[2])), "r"(bits(x[3]))
+                 : "memory");
+  } else {
+    const auto bits = [](T v) { return tenon::detail::bits_as<std::uint64_t>(v); };
+    asm volatile("st.global.v2.b64 [%0], {%1, %2};" ::"l"(place), "l"(bits(x[0])), "l"(bits(x[1]))
+                 : "memory");
+  }
+}
+#endif
 template <class T>
 TENON_FN void store_few(T* to, const T (&x)[few<T>], int count, bool wide) {
   if (wide) {
+#if defined(__CUDA_ARCH__)
+    store_16(to, x);
+#else
     Few<T> f;
     for (int w = 0; w < few<T>; ++w) f.at[w] = x[w];
     *reinterpret_cast<Few<T>*>(to) = f;
+#endif
   } else {
     for (int w = 0; w < few<T>; ++w)
       if (w < count) to[w] = x[w];

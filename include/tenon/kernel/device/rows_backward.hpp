@@ -186,7 +186,7 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
       for (Count j = at.begin + Count{lane} * W; j < at.end; j += Count{at.lanes} * W) {
         const int count = at.end - j < W ? static_cast<int>(at.end - j) : W;
         const bool wide = at.wide && count == W;
-        T e[room][W], g[room][W], dys[W], ys[W];
+        T e[room][W], g[room][W] = {}, dys[W], ys[W];
         load(e, x, j, count, wide, Nodes<G, Visit::forward_leaves, P>{});
         if constexpr (P == depth && !row_root) dy.load(dys, j, count, wide);
         if constexpr (FromResult) y.load(ys, j, count, wide);
@@ -308,7 +308,7 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
       open_row(x, a, r);
       Source dy, y;
       dy.open(a.head, a.operand[leaves], r);
-      T e[room][W], g[room][W], dys[W], ys[W];
+      T e[room][W], g[room][W] = {}, dys[W], ys[W];
       load(e, x, j, count, wide, Nodes<G, Visit::forward_leaves, 0>{});
       dy.load(dys, j, count, wide);
       if constexpr (FromResult) {

@@ -30,7 +30,8 @@ class TeamInTurn {
   template <class J, class F, class S>
   void reduce(const F& f, S& s) const {
     S own[most], next[most];
-    for (int lane = 0; lane < lanes_; ++lane) own[lane] = s, f(lane, own[lane]);
+    own[0] = s, f(0, own[0]);
+    for (int lane = 1; lane < lanes_; ++lane) own[lane] = s, f(lane, own[lane]);
     const int width = lanes_ < warp ? lanes_ : warp;
     for (int k = width / 2; k > 0; k /= 2) {
       for (int lane = 0; lane < lanes_; ++lane) {
