@@ -60,8 +60,8 @@ class AnyTensor;
 struct Record;
 
 /// What tensors on a device need beside the device's table: elements there, contiguous copies there
-/// and here, and copies between strided places (Errors: Error::device, Error::memory). It comes with
-/// tenon/cuda.hpp, so that programs without a device do not compile it.
+/// and here, and copies between strided places (Errors: Error::device, Error::memory). It comes
+/// with tenon/cuda.hpp, so that programs without a device do not compile it.
 struct DeviceTensors {
   Buffer* (*create)(std::size_t bytes, Device);
   AnyTensor (*pack)(const Record& source, Dtype to);

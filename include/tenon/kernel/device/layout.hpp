@@ -80,8 +80,8 @@ inline void launch_fold(Device d, abi::DeviceFold& f, int lanes) {
   tenon::detail::launch(d, abi::device_kernels.fold, "sum", &f, sizeof f,
                         std::min<Index>(blocks, 65535), 256);
 }
-/// A sum over one axis whose neighbours are neighbours in memory: in parts, a thread for a column of
-/// each, then over the parts.
+/// A sum over one axis whose neighbours are neighbours in memory: in parts, a thread for a column
+/// of each, then over the parts.
 inline void fold_columns(Device d, abi::DeviceFold f) {
   const Dtype type = static_cast<Dtype>(f.type);
   Index parts = 1;
@@ -115,8 +115,8 @@ inline void fold_columns(Device d, abi::DeviceFold f) {
   launch_fold(d, f, 1);
 }
 
-/// target = or += source summed over the axes along which target was stretched to e. skip: axes of e
-/// that target does not have.
+/// target = or += source summed over the axes along which target was stretched to e. skip: axes of
+/// e that target does not have.
 inline void fold_into(AnyTensor& target, bool add, const AnyTensor& source, const Extents& e,
                       std::uint32_t skip) {
   const Record &r = *target.get(), &from = *source.get();
