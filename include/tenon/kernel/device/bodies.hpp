@@ -147,10 +147,28 @@ struct FoldBody {
     const Arguments& a;
     std::int64_t source;
     TENON_FN void operator()(int lane, State& s) const {
-      for (std::int64_t k = lane; k < a.summed; k += a.lanes) {
-        const std::int64_t at =
-            source + detail::places_of(k, a.sum_rank, a.sum_extent, a.sum_source, nullptr).source;
-        s.sum += detail::load_floating(a.source, static_cast<Dtype>(a.type), at);
+      if (static_cast<Dtype>(a.type) == Dtype::f64) add<double>(lane, s);
+      else add<float>(lane, s);
+    }
+    // 64 elements at a time in their own type, these in double.
+    template <class T>
+    TENON_FN void add(int lane, State& s) const {
+      const T* x = static_cast<const T*>(a.source) + source;
+      const std::int64_t stride = a.sum_source[0] * a.lanes;
+      for (std::int64_t k = lane; k < a.summed;) {
+        T part = T(0);
+        const std::int64_t left = (a.summed - k + a.lanes - 1) / a.lanes, n = left < 64 ? left : 64;
+        if (a.sum_rank == 1) {
+          const T* p = x + k * a.sum_source[0];
+          for (std::int64_t q = 0; q < n; ++q) part = part + p[q * stride];
+        } else {
+          for (std::int64_t q = 0; q < n; ++q)
+            part = part + x[detail::places_of(k + q * a.lanes, a.sum_rank, a.sum_extent,
+                                              a.sum_source, nullptr)
+                                .source];
+        }
+        s.sum += static_cast<double>(part);
+        k += n * a.lanes;
       }
     }
   };

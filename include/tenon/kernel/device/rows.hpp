@@ -179,19 +179,22 @@ struct DeviceRows {
     const op::State<T> t = G::template Op<I>::template start<T>();
     s.a[k] = t.a, s.b[k] = t.b;
   }
+  // What lies behind the row's end changes nothing. Chosen, not branched: so that the elements of a
+  // load are worked on side by side.
   template <int... I>
-  static TENON_FN void step(const T* v, States& s, T index, std::integer_sequence<int, I...>) {
-    (step_one<I>(v, s, index), ...);
+  static TENON_FN void step(const T* v, States& s, T index, bool inside,
+                            std::integer_sequence<int, I...>) {
+    (step_one<I>(v, s, index, inside), ...);
   }
   template <int I>
-  static TENON_FN void step_one(const T* v, States& s, T index) {
+  static TENON_FN void step_one(const T* v, States& s, T index, bool inside) {
     using R = typename G::template Op<I>;
     constexpr int k = G::plan.reduction[I] - 1, a = G::plan.operand[I][0],
                   e = G::plan.operand[I][1];
     op::State<T> t{s.a[k], s.b[k]};
     if constexpr (R::arity > 1) R::step(t, v[a], v[e], index);
     else R::step(t, v[a], T(0), index);
-    s.a[k] = t.a, s.b[k] = t.b;
+    s.a[k] = inside ? t.a : s.a[k], s.b[k] = inside ? t.b : s.b[k];
   }
   /// The joins of the reductions of pass P.
   template <class Nodes>
@@ -224,12 +227,11 @@ struct DeviceRows {
         T e[room][W];
         load(e, x, j, count, at.wide && count == W, Nodes<G, Visit::forward_leaves, P>{});
         for (int w = 0; w < W; ++w) {
-          if (w >= count) break;
           T v[nodes];
           take_row(v, x, std::make_integer_sequence<int, nodes>{});
           pick(v, e, w, Nodes<G, Visit::forward_leaves, P>{});
           compute(v, Nodes<G, Visit::forward_ops, P>{});
-          step(v, s, static_cast<T>(j + w), Nodes<G, Visit::reductions, P>{});
+          step(v, s, static_cast<T>(j + w), w < count, Nodes<G, Visit::reductions, P>{});
         }
       }
     }

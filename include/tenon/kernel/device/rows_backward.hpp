@@ -53,12 +53,13 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
   };
   struct Flow {
     T *d, *sum;
+    bool inside;  ///< behind the row's end nothing is added to a sum
   };
   template <int To, int E>
   static TENON_FN void flow(const Flow& f, T x) {
     if constexpr (E == expr::assign_edge) f.d[To] = x;
     else if constexpr (E == expr::add_edge) f.d[To] = f.d[To] + x;
-    else if constexpr (E == expr::row_edge) f.sum[To] = f.sum[To] + x;
+    else if constexpr (E == expr::row_edge) f.sum[To] = f.sum[To] + (f.inside ? x : T(0));
   }
   /// The adjoints of the operands of node I. Edge: an array of what becomes of each.
   template <int I, int E0, int E1, int E2>
@@ -88,7 +89,7 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
                                                                            : expr::no_edge;
       };
       constexpr int e0 = edge(0), e1 = edge(1), e2 = edge(2);
-      adjoint<I, e0, e1, e2>(x.v, Flow{whole, whole});
+      adjoint<I, e0, e1, e2>(x.v, Flow{whole, whole, true});
     }
   }
   template <int... I>
@@ -134,14 +135,13 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
                                  Sums& s) {
     using expr::Nodes, expr::Visit;
     for (int w = 0; w < W; ++w) {
-      if (w >= count) break;
       T v[nodes], d[nodes];
       take_row(v, x, std::make_integer_sequence<int, nodes>{});
       pick(v, e, w, Nodes<G, Visit::forward_leaves, P>{});
       compute(v, Nodes<G, Visit::forward_ops, P>{});
       if constexpr (FromResult) v[root] = y[w];
       if constexpr (P == depth && !row_root) d[root] = dy[w];
-      const Flow f{d, s.node};
+      const Flow f{d, s.node, w < count};
       seed<P>(x, v, whole, f, static_cast<T>(j + w), Nodes<G, Visit::reductions, P>{});
       reverse<P>(v, f, Nodes<G, Visit::backward_ops, P>{});
       put(g, d, w, Nodes<G, Visit::backward_leaves, P>{});
