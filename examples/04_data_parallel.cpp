@@ -2,6 +2,8 @@
 // The program of 03 on several ranks: processes under mpirun, or threads with --loopback. For a
 // fixed number of shards the weights are the same, to the bit, on any number of ranks.
 //   mpirun -n 4 build/examples/04_data_parallel --shards 8 --threads 1
+// With --device cuda rank r computes on device r, counted round: 04_data_parallel_cuda.
+#include <tenon/cuda.hpp>
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
 #include <tenon/train/traced_loss.hpp>
@@ -59,7 +61,8 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
   const std::int64_t per_epoch = batches.steps_per_epoch(),
                      last = options.steps > 0 ? options.steps : options.epochs * per_epoch;
 
-  auto net = nn::init<Net>(Rng{options.seed});
+  const Device device = fashion::device_of(options, communicator ? communicator->rank() : 0);
+  auto net = to(nn::init<Net>(Rng{options.seed}), device);
   net.drop.p = options.dropout;
   auto optimizer = optim::make(optim::Sgd{.lr = options.lr, .momentum = 0.9f}, net);
   seed_random(options.seed);
@@ -92,7 +95,7 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
     if (ranks && signals.caught()) ranks->ask_to_stop();
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    const Sample sample{batch.x, batch.label};
+    const Sample sample{batch.x.to(device), batch.label.to(device)};
     if (options.trace && !traced) traced.emplace(trace_loss(loss, net, sample));
     auto g = traced ? batch_gradient(*traced, net, sample) : batch_gradient(loss, net, sample);
     {
@@ -108,7 +111,7 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
     progress.show(name, step + 1, per_epoch, sum / static_cast<double>(counted));
     if (!epoch_ends) continue;
     progress.clear();
-    test = fashion::accuracy(net, set);
+    test = fashion::accuracy(net, set, device);
     std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(),
                 sum / static_cast<double>(counted), test);
     std::fflush(stdout);
@@ -125,7 +128,7 @@ int run(const Options& options, dist::Communicator* communicator, const train::S
     return signals.exit_code();
   }
   if (!first) return 0;
-  if (counted == 0 && test == 0) test = fashion::accuracy(net, set);
+  if (counted == 0 && test == 0) test = fashion::accuracy(net, set, device);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));

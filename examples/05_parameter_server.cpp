@@ -2,6 +2,8 @@
 // The program of 03 with workers that compute gradients and servers that keep and move the weights:
 // processes under mpirun, or threads with --loopback. The last --servers ranks are servers.
 //   mpirun -n 3 build/examples/05_parameter_server --servers 1 --mode sync --threads 1
+// With --device cuda worker w computes on device w, counted round; servers stay on the processor.
+#include <tenon/cuda.hpp>
 #include <tenon/tenon.hpp>
 #include <tenon/train.hpp>
 #ifdef TENON_WITH_MPI
@@ -73,7 +75,8 @@ int run(const Options& options, dist::Communicator& communicator, const train::S
   const std::int64_t per_epoch = batches.steps_per_epoch(),
                      last = options.steps > 0 ? options.steps : options.epochs * per_epoch;
 
-  auto net = nn::init<Net>(Rng{options.seed});
+  const Device device = fashion::device_of(options, communicator.rank());
+  auto net = to(nn::init<Net>(Rng{options.seed}), device);
   net.drop.p = options.dropout;
   auto optimizer = optim::make(optim::Sgd{.lr = options.lr, .momentum = 0.9f}, net);
   seed_random(options.seed);
@@ -101,14 +104,15 @@ int run(const Options& options, dist::Communicator& communicator, const train::S
     if (signals.caught()) training.ask_to_stop();
     const std::int64_t epoch = at.step / per_epoch, step = at.step % per_epoch;
     const data::Batch batch = batches.at(epoch, step);
-    sum += train_step(net, optimizer, loss, Sample{batch.x, batch.label}).loss, ++counted;
+    const Sample sample{batch.x.to(device), batch.label.to(device)};
+    sum += train_step(net, optimizer, loss, sample).loss, ++counted;
     at.step += stride;
     if (!first) continue;
     const std::string name = "epoch " + std::to_string(epoch + 1);
     progress.show(name, step + 1, per_epoch, sum / static_cast<double>(counted));
     if ((step + stride < per_epoch && at.step < last) || training.stop()) continue;
     progress.clear();
-    test = fashion::accuracy(net, set);
+    test = fashion::accuracy(net, set, device);
     std::printf("%s  loss %.4f  test accuracy %.4f\n", name.c_str(),
                 sum / static_cast<double>(counted), test);
     std::fflush(stdout);
@@ -118,7 +122,7 @@ int run(const Options& options, dist::Communicator& communicator, const train::S
   const bool stopped = training.stop();
   if (!synchronous && !stopped) store.barrier();  // all updates have been made
   if (first) save(synchronous ? at.step : stopped ? optimizer.steps : last);
-  if (!synchronous && first && !stopped) test = fashion::accuracy(net, set);
+  if (!synchronous && first && !stopped) test = fashion::accuracy(net, set, device);
   store.finish();
   communicator.finish();
   if (stopped) {
@@ -129,7 +133,7 @@ int run(const Options& options, dist::Communicator& communicator, const train::S
     return signals.exit_code();
   }
   if (!first) return 0;
-  if (counted == 0 && test == 0) test = fashion::accuracy(net, set);
+  if (counted == 0 && test == 0) test = fashion::accuracy(net, set, device);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::printf("weights %016" PRIx64 "\n", train::hash_parameters(net));

@@ -60,7 +60,12 @@ inline data::ImageSet load(const Options& options, bool quiet = false) {
 }
 
 // Where the program runs: without a CUDA device it says so and runs on the processor.
-inline Device device_of(const Options& o) { return o.device == "cuda" ? cuda_or_cpu() : cpu; }
+// Ranks take the devices in turn; where there is none the first rank says so for all.
+inline Device device_of(const Options& o, int rank = 0) {
+  const int count = cuda_device_count();
+  if (o.device != "cuda" || (count == 0 && rank > 0)) return cpu;
+  return cuda_or_cpu(count ? rank % count : 0);
+}
 
 inline AnyTensor first_rows(const AnyTensor& t, std::int64_t n) {
   return n > 0 && n < t.extent(0) ? detail::rows_of(t, 0, n).to_contiguous() : t;

@@ -44,6 +44,15 @@ same 'loopback 4, small buckets' "$program" --threads 1 --loopback 4 --bucket 65
 law+=(--threads 1)
 timeout 300 "$program" "${law[@]}" --shards 8 --steps 137 --loopback 3 --checkpoint part >out 2>err || wrong "137 steps: $(cat err)"
 [ "$(hash_of)" = "$first" ] && wrong "137 steps have the hash of 300"
+part=$(hash_of)
+# Without a device it runs on the processor, and one rank says so.
+on_cpu() {
+  timeout 300 "$@" "${law[@]}" --shards 8 --steps 137 --device cuda --checkpoint other >out 2>err || wrong "exit $? of $*: $(cat err)"
+  [ "$(hash_of)" = "$part" ] || wrong "--device cuda without one: $(hash_of), else $part"
+  [ "$(cat err)" = 'no CUDA device, running on the CPU' ] || wrong "--device cuda without one says: $(cat err)"
+}
+on_cpu "$program" --loopback 2 --trace
+[ $mpi = no ] || on_cpu mpirun -n 2 "$program"
 same 'resumed on 2 ranks' "$program" --resume part --loopback 2
 same 'resumed alone' "$program" --resume part
 if [ $mpi = yes ]; then

@@ -40,6 +40,10 @@ for workers in 1 2; do
 done
 timeout 120 "$program" "${law[@]}" --steps 37 --loopback 3 --checkpoint part >out 2>err || wrong "37 steps: $(cat err)"
 [ "$(hash_of)" = "$first" ] && wrong "37 steps have the hash of 100"
+part=$(hash_of)
+timeout 120 "$program" "${law[@]}" --steps 37 --loopback 3 --device cuda --checkpoint got >out 2>err || wrong "--device cuda: $(cat err)"
+[ "$(hash_of)" = "$part" ] || wrong "--device cuda without one: $(hash_of), else $part"
+[ "$(cat err)" = 'no CUDA device, running on the CPU' ] || wrong "--device cuda without one says: $(cat err)"
 same 'resumed with 2 servers' "$program" --resume part --loopback 4 --servers 2 --split 1000
 same 'resumed data parallel' "$other" --shards 2 --resume part --loopback 2
 

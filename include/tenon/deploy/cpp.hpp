@@ -31,7 +31,9 @@ inline std::string cpp_text(const graph::Graph& g, std::span<const AnyTensor> pa
                         " inputs of the graph"});
   graph::Graph own = graph::fixed(graph::expand(g), options.rows);
   graph::fold(own);
-  return detail::Source(own, parameter, options).text();
+  std::vector<AnyTensor> here;  // a model on a device is read from there
+  for (const AnyTensor& t : parameter) here.push_back(t.defined() ? t.to(cpu) : t);
+  return detail::Source(own, here, options).text();
 }
 
 /// Writes `path`: one function `extern "C" int NAME(const float* in..., float* out...)` for

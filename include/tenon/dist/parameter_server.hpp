@@ -94,12 +94,14 @@ class Store {
   void init(const std::vector<Pushed>& list) {
     for (bool rest : {false, true}) {  // whoever has other extents learns it from the first slice
       Call call(*this, "init", list);
-      for (const Pushed& p : list)
+      for (const Pushed& p : list) {
+        const AnyTensor value = worker() == 0 ? on_host(p.value) : p.value;
         each_slice(request(Request::init, p.key, p.value), [&](Request& q) {
           if ((q.slice > 0) != rest) return;
-          if (worker() == 0) call.data(q, p.value);
+          if (worker() == 0) call.data(q, value);
           else call.add(q);
         });
+      }
       call.run();
     }
     for (const Pushed& p : list) types_[p.key.wire()] = {p.value.dtype(), p.value.extents()};
@@ -115,10 +117,10 @@ class Store {
     for (const Pushed& p : list) call.push(p, weight);
     call.run();
   }
-  /// The value, a new tensor.
+  /// The value, a new tensor on the host.
   AnyTensor pull(const Key& key) { return pull(std::vector<Key>{key})[0]; }
   std::vector<AnyTensor> pull(const std::vector<Key>& keys) { return pull(keys, -1, nullptr); }
-  /// push, then pull, in one journey.
+  /// push, then pull, in one journey; a value lies where what was pushed does.
   AnyTensor push_pull(const Key& key, const AnyTensor& value, double weight = 1) {
     return push_pull(std::vector<Pushed>{{key, value}}, weight)[0];
   }
@@ -129,6 +131,7 @@ class Store {
     for (const Pushed& p : list)
       out.push_back(call.pull(p.key, {p.value.dtype(), p.value.extents()}));
     call.run();
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = out[i].to(list[i].value.device());
     return out;
   }
 
@@ -184,11 +187,13 @@ class Store {
   /// the first push.
   void put(const std::vector<Pushed>& list, int slot, std::int64_t steps) {
     Call call(*this, "put", list);
-    for (const Pushed& p : list)
+    for (const Pushed& p : list) {
+      const AnyTensor value = on_host(p.value);
       each_slice(request(Request::put, p.key, p.value), [&](Request& q) {
         q.slot = slot, q.steps = steps;
-        call.data(q, p.value);
+        call.data(q, value);
       });
+    }
     call.run();
   }
 
@@ -227,19 +232,20 @@ class Store {
       const Bytes message = pack_request(Tag{Tag::request, 0, next, 0}, q);
       ask_->parts.push_back({store_.workers() + server, next++, message, nullptr});
     }
+    /// value: of on_host.
     void data(Request& q, const AnyTensor& value) {
-      const AnyTensor dense = value.to_contiguous();
       const std::size_t element = size_of(q.dtype);
-      q.data = {static_cast<const std::byte*>(dense.raw()) +
+      q.data = {static_cast<const std::byte*>(value.raw()) +
                     static_cast<std::size_t>(q.begin()) * element,
                 q.bytes()};
       add(q);
       q.data = {};
     }
     void push(const Pushed& p, double weight) {
+      const AnyTensor value = on_host(p.value);
       store_.each_slice(store_.request(Request::push, p.key, p.value), [&](Request& q) {
         q.weight = weight;
-        data(q, p.value);
+        data(q, value);
       });
       counts_ = true;
     }
@@ -290,6 +296,7 @@ class Store {
     bool counts_ = false;
   };
 
+  static AnyTensor on_host(const AnyTensor& value) { return value.to(cpu).to_contiguous(); }
   static Request request(Request::Kind kind, const Key& key, const AnyTensor& value) {
     const Record& r = value.record("parameter server");
     (void)r;
@@ -301,7 +308,7 @@ class Store {
   void each_slice(Request q, F&& f) {
     q.slices =
         Slices::of(q.extents.size(), size_of(q.dtype), options_.servers, options_.split).slices;
-    for (q.slice = 0; q.slice < q.slices; ++q.slice) f(q);
+    for (q.slice = 0; q.slices > q.slice; ++q.slice) f(q);
   }
   const Type& type_of(const Key& key) {
     auto found = types_.find(key.wire());

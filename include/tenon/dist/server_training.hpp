@@ -118,7 +118,7 @@ class ServerTraining final : public RankGroup, public Updater {
       Members state(Members::parameters);
       tenon::detail::visit_members(state, optimizer.state[k]);
       const auto values = store_.pull_state(keys_, static_cast<int>(k), &optimizer.steps);
-      for (std::size_t i = 0; i < state.size(); ++i) state[i] = values[i];
+      for (std::size_t i = 0; i < state.size(); ++i) settle(state[i], values[i]);
     }
   }
   /// Asks all workers to end together (asynchronous: this one to end); see stop().
@@ -191,7 +191,7 @@ class ServerTraining final : public RankGroup, public Updater {
     std::vector<Pushed> list;
     for (std::size_t i = 0; i < keys_.size(); ++i) list.push_back({keys_[i], *gradients[i]});
     const std::vector<AnyTensor> values = store_.push_pull(list);
-    for (std::size_t i = 0; i < keys_.size(); ++i) *parameters[i] = values[i];
+    for (std::size_t i = 0; i < keys_.size(); ++i) settle(*parameters[i], values[i]);
   }
 
  private:
@@ -210,7 +210,11 @@ class ServerTraining final : public RankGroup, public Updater {
   template <class M>
   void take(M& members) {
     const std::vector<AnyTensor> values = store_.pull(keys_);
-    for (std::size_t i = 0; i < keys_.size(); ++i) members[i] = values[i];
+    for (std::size_t i = 0; i < keys_.size(); ++i) settle(members[i], values[i]);
+  }
+  /// A value from a server goes where the member lies.
+  static void settle(AnyTensor& member, const AnyTensor& value) {
+    member = member.defined() ? value.to(member.device()) : value;
   }
   void check_step(const std::vector<detail::WorkerCount>& all) const {
     const detail::WorkerCount &a = all[0], &b = all.back();

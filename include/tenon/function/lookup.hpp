@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows by index, the position of the largest element, and other dtypes: take, argmax, argmin, cast.
+// Rows by index, the position of the largest element, other dtypes and devices: take, argmax,
+// argmin, cast, to_device.
 #pragma once
 #include <tenon/core/parallel.hpp>
 #include <tenon/function/shape.hpp>
@@ -177,11 +178,8 @@ inline AnyTensor taken(const AnyTensor& table, const AnyTensor& index) {
     fail(Error::shape, {"take: ", t, " at ", e, " would have more than 8 axes"});
   Index width = static_cast<Index>(size_of(table.dtype()));
   for (int i = 1; i < t.rank; ++i) e.extent[e.rank++] = t.extent[i], width *= t.extent[i];
-  if (table.get()->place) [[unlikely]] {
-    AnyTensor y = kernel::device_calls().take(table, at, e);
-    record_function(detail::take_info, Context::current(), {table, index}, Attributes{}, y);
-    return y;
-  }
+  if (table.get()->place) [[unlikely]]
+    return kernel::device_calls().take(table, at, e);
   const AnyTensor rows = table.to_contiguous();
   AnyTensor y = AnyTensor::empty(table.dtype(), e);
   const auto* p = static_cast<const std::int64_t*>(at.raw());
@@ -213,11 +211,8 @@ inline AnyTensor scattered(const AnyTensor& dy, const AnyTensor& index, Index ro
   }
   if (dy.dtype() != Dtype::f32 && dy.dtype() != Dtype::f64) [[unlikely]]
     fail(Error::dtype, {"scatter_rows: needs f32 or f64, not ", name_of(dy.dtype())});
-  if (dy.get()->place) [[unlikely]] {
-    AnyTensor y = kernel::device_calls().scatter_rows(dy, at, e);
-    record_function(detail::scatter_info, Context::current(), {dy, index}, Attributes{}, y);
-    return y;
-  }
+  if (dy.get()->place) [[unlikely]]
+    return kernel::device_calls().scatter_rows(dy, at, e);
   // Positions sorted by row, those of one row in their order.
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const Index n = at.size();
@@ -264,6 +259,32 @@ inline AnyTensor argmin(const AnyTensor& x, int axis, bool keepdims = false) {
 /// floating ones.
 inline AnyTensor cast(const AnyTensor& x, Dtype to) {
   return kernel::cast(x, to, Context::current());
+}
+
+/// x on another device, x itself if it lies there. Differentiable: the gradient goes back to where
+/// x lies. In a graph whose inputs lie on the host it is x. Errors: Error::device, Error::memory.
+inline AnyTensor to_device(const AnyTensor& x, Device d);
+
+namespace detail {
+inline void to_device_backward(BackwardCall& call) {
+  if (call.wanted & 1) settle_gradient(call, 0, to_device(call.dy, call.operand[0].device()));
+}
+// Attributes: whether it goes to the device of the run, or to the host.
+inline AnyTensor to_device_again(const AnyTensor* x, const Attributes& a, const Extents& e) {
+  check_again("to_device", x[0].extents() == e);
+  return moved(x[0], a.place && a.integer[0] ? cuda(a.place - 1) : cpu);
+}
+inline constexpr StatementInfo to_device_info =
+    function_info("to_device", to_device_backward, to_device_again);
+}  // namespace detail
+
+inline AnyTensor to_device(const AnyTensor& x, Device d) {
+  if (x.record("to_device").device() == d) return x;
+  AnyTensor y = detail::moved(x, d);
+  Attributes a;
+  a.push(!(d == cpu));
+  record_function(detail::to_device_info, Context::current(), {x}, a, y);
+  return y;
 }
 
 namespace op {

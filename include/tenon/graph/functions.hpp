@@ -16,6 +16,7 @@ struct FunctionEntry {
   int per_axis = 0;
   int numbers = 0;
   bool typed = false;  ///< integer[0] is the result's dtype
+  int more = 0;        ///< integers that may follow
 };
 
 /// All of them. Names differ; a group that has a function's name (add) says what it computes in.
@@ -23,9 +24,9 @@ inline std::span<const FunctionEntry> functions() {
   using namespace kernel::detail;
   using namespace tenon::detail;
   static constexpr FunctionEntry all[] = {
-      {&fill_info, 0, 1, 0, 1, true},
+      {&fill_info, 0, 1, 0, 1, true, 1},
       {&inverse_info, 0, 2, 0, 0, true},
-      {&count_info, 0, 1, 0, 0, true},
+      {&count_info, 0, 1, 0, 0, true, 1},
       {&uniform_info, 0, 4, 0, 0, true},
       {&ramp_info, 0, 1, 0, 2, true},
       {&linspace_info, 0, 1, 0, 2, true},
@@ -40,6 +41,7 @@ inline std::span<const FunctionEntry> functions() {
       {&unsqueeze_info, 1, 1},
       {&broadcast_info, 1, 0},
       {&concatenate_info, -1, 2},
+      {&to_device_info, 1, 1},
       {&take_info, 2, 0},
       {&scatter_info, 2, 0},
       {&argmax_info, 1, 2},

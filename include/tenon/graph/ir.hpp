@@ -5,6 +5,7 @@
 #include <tenon/kernel/door.hpp>
 #include <tenon/kernel/generated.hpp>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,25 @@ struct Graph {
   const Value& value(int v) const { return values[static_cast<std::size_t>(v)]; }
   Value& value(int v) { return values[static_cast<std::size_t>(v)]; }
 };
+
+/// The device that the inputs of a run lie on; single numbers may lie on the host. name: who asks.
+/// Errors: inputs on two devices, or some on the host -> Error::device naming both.
+inline Device common_device(const Graph& g, std::span<AnyTensor* const> inputs, const char* name) {
+  std::size_t first = 0;
+  while (first < inputs.size() && !inputs[first]->record(name).place) ++first;
+  if (first == inputs.size()) return cpu;
+  const int place = inputs[first]->get()->place;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const Record& r = *inputs[i]->get();
+    if (r.place == place || r.generated || (r.place == 0 && r.size() == 1)) continue;
+    const std::string there =
+        r.place ? "cuda(" + std::to_string(r.place - 1) + ")" : std::string("the host");
+    fail(Error::device,
+         {name, ": the inputs ", g.value(g.inputs[first]).name, " and ", g.value(g.inputs[i]).name,
+          " lie on cuda(", place - 1, ") and on ", there, "; to(cuda(", place - 1, ")) copies it"});
+  }
+  return inputs[first]->device();
+}
 
 /// For each value the last node that reads its elements (or its extents, with `extents`), -1 for
 /// none; outputs are read by nodes.size().

@@ -25,11 +25,17 @@ struct Rule {
 /// A graph with the tensors that it holds. It belongs to one thread.
 class Loaded {
  public:
-  /// Runs it on a batch: the inputs that the file does not hold, in its order. Errors: Error::trace
-  /// for what does not fit.
+  /// Runs it on a batch: the inputs that the file does not hold, in its order. It computes on the
+  /// processor; a batch on a device goes there, and the results come back. Errors: Error::trace for
+  /// what does not fit.
   std::vector<AnyTensor> operator()(std::span<const AnyTensor> batch) {
     std::vector<AnyTensor*> inputs;
-    std::vector<AnyTensor> own(batch.begin(), batch.end());
+    std::vector<AnyTensor> own;
+    Device device = cpu;
+    for (const AnyTensor& t : batch) {
+      if (t.defined() && t.get()->place) device = t.device();
+      own.push_back(t.defined() ? t.to(cpu) : t);
+    }
     std::size_t given = 0;
     for (std::size_t i = 0; i < tensors_.size(); ++i) {
       if (!stored_[i] && given == own.size())
@@ -43,6 +49,7 @@ class Loaded {
     std::vector<void*> optimizers;
     for (const auto& o : optimizers_) optimizers.push_back(o.get());
     program_(workspace_, inputs, results, optimizers);
+    for (AnyTensor& t : results) t = t.to(device);
     return results;
   }
   const Graph& graph() const { return program_.graph(); }
@@ -299,7 +306,7 @@ class Reader {
     if (j.contains("numbers")) n.number = numbers(j, at.at("numbers"), 4);
     const Value& result = graph_.value(n.out[0]);
     const auto count = n.integer.size(), least = static_cast<std::size_t>(f.integers),
-               most = static_cast<std::size_t>(f.integers + f.per_axis * max_rank);
+               most = static_cast<std::size_t>(f.integers + f.per_axis * max_rank + f.more);
     if (count < least || count > most)
       wrong(at.at("integers"), "has not " + std::to_string(least) + " elements");
     if (n.number.size() != static_cast<std::size_t>(f.numbers))

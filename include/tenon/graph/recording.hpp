@@ -38,6 +38,10 @@ class Recording : Tracer {
   void argument(int number, const void* begin, std::size_t size) {
     arguments_.push_back({number, static_cast<const char*>(begin), size});
   }
+  /// Errors: Error::device for inputs on several devices.
+  void check_devices(std::span<AnyTensor* const> inputs) const {
+    common_device(graph_, inputs, "trace");
+  }
   void open() {
     ambient().tracer = this;
     ambient().host_access = refuse_access;

@@ -21,7 +21,9 @@ struct Workspace : Planned {
   std::vector<Planned> earlier;
   static constexpr std::size_t most_earlier = 4;
   Index plans_made = 0;
+  Device device = cpu;  ///< of the last run's inputs, and so of the block
   AnyTensor block;
+  std::vector<AnyTensor> constant;  ///< of a run on a device, there
   std::vector<AnyTensor> value;
   std::vector<AnyTensor*> home;  ///< the caller's handle of a value that it will find changed
 };
@@ -54,11 +56,16 @@ class Program {
 
   /// inputs: handles, written where the graph has a new state for them. argument: where the
   /// arguments lie, for the numbers of optimizers.
-  /// Errors: Error::trace for inputs that do not fit, naming input, axis and both extents.
+  /// It runs where its inputs lie, wherever it was recorded.
+  /// Errors: Error::trace for inputs that do not fit, naming input, axis and both extents;
+  /// Error::device for inputs on two devices.
   void operator()(Workspace& w, std::span<AnyTensor* const> inputs, std::span<AnyTensor> outputs,
                   std::span<void* const> argument = {}) const {
     const Index rows = bind(inputs);
+    const Device device = common_device(graph_, inputs, "graph");
+    if (!(w.device == device)) move(w, device);
     if (w.rows != rows) settle(w, rows);
+    make_room(w);
     w.value.resize(graph_.values.size());
     struct Clear {  // also where a statement throws
       std::vector<AnyTensor>& value;
@@ -72,7 +79,8 @@ class Program {
       if (graph_.states[i] >= 0) home(w, graph_.inputs[i]) = inputs[i];
     }
     for (std::size_t v = 0; v < graph_.values.size(); ++v)
-      if (graph_.values[v].origin == Origin::constant) w.value[v] = graph_.values[v].constant;
+      if (graph_.values[v].origin == Origin::constant)
+        w.value[v] = w.constant.empty() ? graph_.values[v].constant : w.constant[v];
     const std::uint64_t position = ambient().position;
     const std::uint32_t call = ambient().call;
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -133,10 +141,11 @@ class Program {
   static AnyTensor*& home(Workspace& w, int v) { return w.home[static_cast<std::size_t>(v)]; }
   AnyTensor given(Workspace& w, int v) const { return v < 0 ? AnyTensor{} : at(w, v); }
 
-  /// Planned memory for a value; undefined where it lies outside.
-  AnyTensor placed(const Workspace& w, int v) const {
+  /// Planned memory for a value; undefined where it lies outside, and for what numbers of the host
+  /// give in a run on a device.
+  AnyTensor placed(const Workspace& w, int v, bool there = true) const {
     const Index offset = v < 0 ? -1 : w.plan.offset[static_cast<std::size_t>(v)];
-    if (offset < 0) return {};
+    if (offset < 0 || !there) return {};
     const Value& value = graph_.value(v);
     const Extents e = value.at(w.rows);
     Index strides[max_rank] = {};
@@ -173,8 +182,25 @@ class Program {
       if (now.unchecked) std::fill(now.plan.offset.begin(), now.plan.offset.end(), -1);
       now.rows = rows;
     }
-    if (!w.block.defined() || w.block.size() < now.plan.bytes)
-      w.block = AnyTensor::empty(Dtype::u8, Extents{1, {now.plan.bytes}});
+  }
+  void make_room(Workspace& w) const {
+    if (!w.block.defined() || w.block.size() < w.plan.bytes)
+      w.block = AnyTensor::empty(Dtype::u8, Extents{1, {w.plan.bytes}}, w.device);
+  }
+  /// Single numbers stay on the host, where every kernel can read them.
+  TENON_COLD void move(Workspace& w, Device device) const {
+    w.block.reset(), w.constant.clear();
+    if (!(device == cpu)) {
+      w.constant.resize(graph_.values.size());
+      for (std::size_t v = 0; v < graph_.values.size(); ++v)
+        if (const AnyTensor& t = graph_.values[v].constant; t.defined())
+          w.constant[v] = t.size() == 1 ? t : t.to(device);
+    }
+    w.device = device;
+  }
+  /// Whether a call with these operands computes where the inputs lie.
+  static bool beside(const Workspace& w, const AnyTensor* operand, int count) {
+    return w.device == cpu || kernel::on_device(operand, count);
   }
   void check_extents(Index rows) const {
     for (std::size_t v = 0; v < graph_.values.size(); ++v)
@@ -200,7 +226,7 @@ class Program {
     for (int i = 0; i < n.operands; ++i) operand[i] = given(w, n.in[static_cast<std::size_t>(i)]);
     GroupCall how = n.how;
     kernel::settle_call(*n.info, operand, how);
-    AnyTensor result = placed(w, n.out[0]), kept;
+    AnyTensor result = placed(w, n.out[0], beside(w, operand, n.operands)), kept;
     kernel::compute(*n.info, operand, n.scalar.data(), how, graph_.value(n.out[0]).dtype,
                     n.out[1] >= 0, result, kept);
     at(w, n.out[0]) = std::move(result);
@@ -209,8 +235,13 @@ class Program {
   void function(Workspace& w, const Node& n, std::uint64_t position, Index call) const {
     AnyTensor operand[max_leaves + 2];
     for (int i = 0; i < n.operands; ++i) operand[i] = given(w, n.in[static_cast<std::size_t>(i)]);
-    at(w, n.out[0]) = n.info->function_forward(operand, attributes(n, w.rows, position, call),
-                                               graph_.value(n.out[0]).at(w.rows));
+    Attributes a = attributes(n, w.rows, position, call);
+    a.place = w.device == cpu ? std::uint8_t{0} : static_cast<std::uint8_t>(w.device.index + 1);
+    AnyTensor result = n.info->function_forward(operand, a, graph_.value(n.out[0]).at(w.rows));
+    // Counts and the like of a graph that was recorded on the host.
+    if (a.place && n.operands == 0 && !result.get()->generated && result.size() != 1)
+      result = result.to(w.device);
+    at(w, n.out[0]) = std::move(result);
   }
   Attributes attributes(const Node& n, Index rows, std::uint64_t position, Index call) const {
     Attributes a = n.attributes(rows);
@@ -267,14 +298,16 @@ class Program {
     const Node& n = graph_.nodes[static_cast<std::size_t>(at_node)];
     AnyTensor operand[max_leaves + 2], gradient[max_leaves + 2];
     const auto count = static_cast<std::size_t>(n.operands);
+    const int dy = n.in[count + 2];
+    for (std::size_t i = 0; i < count; ++i) operand[i] = given(w, n.in[i]);
+    const bool there = beside(w, operand, n.operands) || at(w, dy).get()->place;
     for (std::size_t i = 0; i < count; ++i) {
-      operand[i] = given(w, n.in[i]);
       if (n.accumulate >> i & 1) {
         AnyTensor& sum = at(w, n.in[count + 3 + i]);
         gradient[i] = std::move(sum);
         gradient[i].detach();
       } else if (n.wanted >> i & 1) {
-        gradient[i] = placed(w, n.out[i]);
+        gradient[i] = placed(w, n.out[i], there);
       }
     }
     AnyTensor result = given(w, n.in[count]), kept = given(w, n.in[count + 1]);
@@ -284,7 +317,6 @@ class Program {
     const Attributes a = n.group() ? how.pack() : attributes(n, w.rows, 0, 0);
     c.info = n.info, c.operand = operand, c.operands = n.operands, c.scalar = n.scalar.data();
     c.attributes = &a, c.result = &result, c.kept = &kept;
-    const int dy = n.in[count + 2];
     c.dy = given(w, dy);
     c.reuse_dy = last_[static_cast<std::size_t>(dy)] == at_node &&
                  w.plan.offset[static_cast<std::size_t>(dy)] >= 0;

@@ -74,8 +74,9 @@ void each_number(const Path& path, const X& x, G g) {
 }
 inline Path argument_path(int number) { return Path("argument " + std::to_string(number)); }
 
-/// t with `rows` rows: its own, over and over.
+/// t with `rows` rows: its own, over and over. From a device by way of the host.
 inline AnyTensor repeated(const AnyTensor& t, Index rows) {
+  if (t.record("trace").place) return repeated(t.to(cpu), rows).to(t.device());
   const AnyTensor dense = t.to_contiguous();
   Extents e = t.extents();
   const Index own = e.rank ? e.extent[0] : 0;
@@ -188,6 +189,7 @@ Graph record(F& f, std::tuple<Args...> args, std::optional<R>& result) {
                 [&](const Path&, const auto& x) { before.push_back(static_cast<double>(x)); });
   };
   std::apply([&](auto&... a) { (declare(a), ...); }, args);
+  r.check_devices(handle);
   r.open();
   result.emplace(std::apply(f, args));
   each_tensor(Path("result"), *result, [&](const Path& p, AnyTensor& t) { r.output(t, p.text()); });

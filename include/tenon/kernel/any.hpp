@@ -97,11 +97,19 @@ struct Any {
 namespace detail {
 
 /// Positions 0, 1, ... along the reduced axes, shaped to broadcast against the row's extents.
-TENON_COLD inline AnyTensor positions(Dtype dtype, const Extents& row, std::uint32_t axes) {
+TENON_COLD inline AnyTensor positions(Dtype dtype, const Extents& row, std::uint32_t axes,
+                                      Device d) {
   Extents e;
   e.rank = row.rank;
   for (int i = 0; i < row.rank; ++i) e.extent[i] = axes >> i & 1 ? row.extent[i] : 1;
-  return kernel::counted(dtype, e);
+  return kernel::counted(dtype, e, d);
+}
+
+// Where the operands that backward reads lie.
+TENON_COLD inline Device device_of(const OpCall& c) {
+  for (const AnyTensor& t : c.value)
+    if (t.defined() && t.get()->place) return t.device();
+  return cpu;
 }
 
 template <class Op, class T>
@@ -115,7 +123,7 @@ TENON_COLD void backward_any(OpCall& c, int* gradient) {
     Index n = 1;
     for (int i = 0; i < c.row.rank; ++i) n *= c.axes >> i & 1 ? c.row.extent[i] : 1;
     if constexpr (std::is_same_v<Op, op::Pick>)
-      index = V::at(keep_value(positions(dtype_of<T>, c.row, c.axes)));
+      index = V::at(keep_value(positions(dtype_of<T>, c.row, c.axes, device_of(c))));
     if constexpr (std::is_same_v<Op, op::Max> || std::is_same_v<Op, op::Min>) {
       const AnyTensor ties = c.value[(a == y).number];
       GroupCall how;

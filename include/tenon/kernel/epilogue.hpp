@@ -100,7 +100,9 @@ inline void backward_product(const StatementInfo& info, BackwardCall& c, const G
     AnyTensor gradient[max_leaves], none;
     for (int i = 1; i < info.leaves; ++i) gradient[i] = std::move(c.gradient[i]);
     // dz takes the place of dy: a kernel reads an element before it writes it.
-    if (c.reuse_dy && c.dy.dtype() == info.compute && c.dy.contiguous()) gradient[0] = c.dy;
+    if (c.reuse_dy && c.dy.dtype() == info.compute && c.dy.contiguous() &&
+        c.dy.get()->place == leaf[0].get()->place)
+      gradient[0] = c.dy;
     inner.operand = leaf, inner.kept = &none, inner.gradient = gradient;
     const std::uint32_t all = (1u << info.leaves) - 1;
     const bool product_wanted = c.wanted >> info.leaves & 3;

@@ -35,8 +35,17 @@ inline AnyTensor fill(Dtype dtype, const Extents& e, double x) {
   convert(Dtype::f64, &x, 0, dtype, t.raw_writable(), 1, e.size());
   return t;
 }
+/// Where a run makes a value without operands: beside its inputs, but single numbers of the host
+/// stay there. A second integer says that the value was made on a device.
+inline Device place_again(const Attributes& a, const Extents& e) {
+  const bool there = a.place && (e.size() != 1 || (a.integers > 1 && a.integer[1]));
+  return there ? cuda(a.place - 1) : cpu;
+}
+inline AnyTensor fill_at(Dtype dtype, const Extents& e, double x, Device d) {
+  return d == cpu ? fill(dtype, e, x) : device_calls().filled(dtype, e, x, 0, d);
+}
 inline AnyTensor fill_again(const AnyTensor*, const Attributes& a, const Extents& e) {
-  return fill(static_cast<Dtype>(a.integer[0]), e, a.number[0]);
+  return fill_at(static_cast<Dtype>(a.integer[0]), e, a.number[0], place_again(a, e));
 }
 inline constexpr StatementInfo fill_info = made_info("fill", fill_again);
 
@@ -45,14 +54,15 @@ inline AnyTensor inverse_again(const AnyTensor*, const Attributes& a, const Exte
 }
 inline constexpr StatementInfo inverse_info = made_info("inverse", inverse_again);
 
-inline AnyTensor count(Dtype dtype, const Extents& e) {
+inline AnyTensor count(Dtype dtype, const Extents& e, Device d = cpu) {
+  if (!(d == cpu)) return device_calls().filled(dtype, e, 0, 1, d);
   AnyTensor t = AnyTensor::empty(Dtype::i64, e);
   auto* p = static_cast<std::int64_t*>(t.raw_writable());
   for (Index i = 0, n = t.size(); i < n; ++i) p[i] = i;
   return t.to(dtype);
 }
 inline AnyTensor count_again(const AnyTensor*, const Attributes& a, const Extents& e) {
-  return count(static_cast<Dtype>(a.integer[0]), e);
+  return count(static_cast<Dtype>(a.integer[0]), e, place_again(a, e));
 }
 inline constexpr StatementInfo count_info = made_info("arange", count_again);
 
@@ -99,12 +109,13 @@ TENON_COLD inline void trace_creation(tenon::detail::Made how, const AnyTensor& 
 
 }  // namespace detail
 
-/// 0, 1, 2, ... in row-major order.
-inline AnyTensor counted(Dtype dtype, const Extents& e) {
-  AnyTensor t = detail::count(dtype, e);
+/// 0, 1, 2, ... in row-major order, on a device where one is named.
+inline AnyTensor counted(Dtype dtype, const Extents& e, Device d = cpu) {
+  AnyTensor t = detail::count(dtype, e, d);
   if (ambient().tracer) [[unlikely]] {
     Attributes a;
     a.push(static_cast<Index>(dtype));
+    if (!(d == cpu)) a.push(1);
     detail::trace_made(detail::count_info, a, t);
   }
   return t;
@@ -123,10 +134,11 @@ inline AnyTensor inverse(Dtype dtype, Index n) {
 
 /// A tensor all of whose elements are x, on a device where one is named.
 inline AnyTensor filled(Dtype dtype, const Extents& e, double x, Device d = cpu) {
-  AnyTensor t = d == cpu ? detail::fill(dtype, e, x) : device_calls().filled(dtype, e, x, 0, d);
+  AnyTensor t = detail::fill_at(dtype, e, x, d);
   if (ambient().tracer) [[unlikely]] {
     Attributes a;
     a.push(static_cast<Index>(dtype)), a.push_number(x);
+    if (!(d == cpu)) a.push(1);
     detail::trace_made(detail::fill_info, a, t);
   }
   return t;

@@ -206,6 +206,11 @@ inline AnyTensor Interpreter::product(const StatementInfo& info, const AnyTensor
 namespace detail {
 /// Nobody hears of it.
 TENON_COLD inline AnyTensor added(const AnyTensor& a, const AnyTensor& b) {
+  if (a.get()->place != b.get()->place) [[unlikely]] {  // one is a single number of the host
+    const bool left = b.get()->place == 0;
+    return added(left ? a : tenon::detail::moved(a, b.device()),
+                 left ? tenon::detail::moved(b, a.device()) : b);
+  }
   AnyTensor sum = a.clone();
   sum.detach();
   if (sum.get()->place) [[unlikely]] {

@@ -13,6 +13,7 @@ inline constexpr int max_leaves = 24;
 /// probabilities.
 struct Attributes {
   int integers = 0, numbers = 0;
+  std::uint8_t place = 0;  ///< of a run of a graph: where its inputs lie, as Record::place
   Index integer[3 * max_rank + 2] = {};
   double number[4] = {};
   Attributes() = default;

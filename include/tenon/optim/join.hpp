@@ -10,10 +10,12 @@
 namespace tenon::inline TENON_ISA {
 namespace detail {
 
-/// to = scale_to * to + scale_from * from, contiguous f32 or f64 (from: any dtype).
+/// to = scale_to * to + scale_from * from, contiguous f32 or f64, where `to` lies (from: any dtype,
+/// anywhere).
 inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, double scale_from) {
   to.detach();
-  const AnyTensor dense = from.id() == to.id() ? AnyTensor{} : from.to(to.dtype()).to_contiguous();
+  const AnyTensor dense =
+      from.id() == to.id() ? AnyTensor{} : moved(from, to.device()).to(to.dtype()).to_contiguous();
   const bool narrow = to.dtype() == Dtype::bf16 || to.dtype() == Dtype::f16;
   if (to.get()->place && !narrow) [[unlikely]]
     return kernel::device_calls().combine(to, scale_to, dense.defined() ? dense : to, scale_from);
@@ -41,13 +43,13 @@ inline void combine_into(AnyTensor& to, double scale_to, const AnyTensor& from, 
 /// to += sign * from. Integers wrap, as they do in the sum of all; they are added by the host.
 inline void add_state(AnyTensor& to, const AnyTensor& from, int sign) {
   if (is_floating(to.dtype())) return combine_into(to, 1, from, sign);
-  AnyTensor sum = to.to(cpu).to(Dtype::i64).clone();
-  const AnyTensor other = from.to(cpu).to(Dtype::i64).to_contiguous();
+  AnyTensor sum = moved(to, cpu).to(Dtype::i64).clone();
+  const AnyTensor other = moved(from, cpu).to(Dtype::i64).to_contiguous();
   sum.detach();
   auto* p = static_cast<std::uint64_t*>(sum.raw_writable());
   const auto* q = static_cast<const std::uint64_t*>(other.raw());
   for (Index i = 0, n = sum.size(); i < n; ++i) p[i] = sign > 0 ? p[i] + q[i] : p[i] - q[i];
-  to = sum.to(to.dtype()).to(to.device());
+  to = moved(sum.to(to.dtype()), to.device());
 }
 
 struct StatePlace {

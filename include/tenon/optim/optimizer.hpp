@@ -46,9 +46,9 @@ TENON_COLD void update_on(const abi::DeviceKernel& kernel, const char* name, Arg
                           AnyTensor& w, const AnyTensor& gradient, AnyTensor* const* slots,
                           int count) {
   const Device d = w.device();
-  const AnyTensor dense = gradient.to(w.dtype()).to(d).to_contiguous();
+  const AnyTensor dense = tenon::detail::moved(gradient.to(w.dtype()), d).to_contiguous();
   for (int k = 0; k < count; ++k) {
-    if (!(slots[k]->device() == d)) *slots[k] = slots[k]->to(d);
+    if (!(slots[k]->device() == d)) *slots[k] = tenon::detail::moved(*slots[k], d);
     slots[k]->detach();
     a.slot[k] = slots[k]->get()->data;
   }

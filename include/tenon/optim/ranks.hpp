@@ -76,12 +76,13 @@ class RankGroup {
   /// are summed.
   virtual void begin(std::uint64_t position, const ShardCut& cut,
                      std::span<const AnyTensor> tensors, std::span<const Join> joins) = 0;
-  /// `sum`, contiguous and of the tensor's dtype, is the group's until finish returns: the caller
-  /// neither reads nor writes it.
+  /// `sum`, on the host, contiguous and of the tensor's dtype, is the group's until finish returns:
+  /// the caller neither reads nor writes it.
   virtual void ready(int node, int tensor, const AnyTensor& sum) = 0;
   /// Loss, weight, metrics and what has changed; gradients and states are not looked at.
   virtual void counted(int node, const GradientSum& sum) = 0;
-  /// Waits for the sums over all shards: of all tensors, in `gradient`. Errors: Error::peer.
+  /// Waits for the sums over all shards: of all tensors, in `gradient`, on the host. Errors:
+  /// Error::peer.
   virtual GradientSum finish() = 0;
   /// This rank cannot go on: the others are told why, and every later call fails.
   virtual void abandon(const char* why) noexcept = 0;
@@ -171,7 +172,7 @@ class OwnShards final : public GradientSink {
       combine_into(left_[k]->gradient[i], 1, sum, 1);
       sum = left_[k]->gradient[i];
     }
-    ranks_.ready(node_, index, sum);
+    give(index, sum);
   }
 
  private:
@@ -182,11 +183,13 @@ class OwnShards final : public GradientSink {
     sum.changed = states_.changed();
     ranks_.counted(node_, sum);
     for (std::size_t i = 0; i < sum.state.size(); ++i)
-      ranks_.ready(node_, static_cast<int>(parameters_.size() + i), sum.state[i]);
+      give(static_cast<int>(parameters_.size() + i), sum.state[i]);
     if (streamed(node)) return;
     for (std::size_t i = 0; i < sum.gradient.size(); ++i)
-      ranks_.ready(node_, static_cast<int>(i), sum.gradient[i]);
+      give(static_cast<int>(i), sum.gradient[i]);
   }
+  /// What travels does so from the host's memory.
+  void give(int tensor, const AnyTensor& sum) { ranks_.ready(node_, tensor, sum.to(cpu)); }
   bool streamed(ShardRange node) const { return node.begin <= last_ && last_ < node.end; }
 
   /// Sums of weight * gradient over a node; false: it is empty.

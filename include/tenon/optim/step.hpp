@@ -200,12 +200,14 @@ TENON_COLD Gradient<Model> ranked_gradient(Ambient& a, const Model& net, StepSta
   check_distinct(parameters, parameter_path<Model>, &net);
   OwnShards own(*a.ranks, parameters, states, cut);
   GradientSum sum = own.sum(a.position, run, context);
+  for (std::size_t i = 0; i < sum.state.size(); ++i)
+    sum.state[i] = sum.state[i].to(states.start()[i].device());
   states.finish(sum.state, sum.changed, sum.weight);
   Gradient<Model> g;
   g.model = net;
   Members out(Members::parameters);
   visit_members(out, g.model);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = std::move(sum.gradient[i]);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = sum.gradient[i].to(out[i].device());
   g.loss = sum.loss, g.weight = sum.weight, g.metrics = std::move(sum.metrics);
   return g;
 }

@@ -6,6 +6,7 @@
 #include <tenon/registry/call.hpp>
 #include <tenon/registry/composed.hpp>
 #include <tenon/registry/contract.hpp>
+#include <tenon/registry/device.hpp>
 #include <tenon/registry/elementwise.hpp>
 #include <tenon/registry/gather.hpp>
 #include <tenon/registry/index.hpp>

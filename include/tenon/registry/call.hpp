@@ -4,6 +4,7 @@
 // operations are defined by registry/all.hpp, or come from the library tenon::compiled.
 #pragma once
 #include <tenon/registry/arguments.hpp>
+#include <tenon/registry/device.hpp>
 
 namespace tenon::inline TENON_ISA::registry {
 
@@ -57,6 +58,9 @@ inline const Operation* find(std::string_view name) {
 /// another type, or a
 /// wrong number of tensors -> Error::value; dtype, shape, index: the operation's rule.
 /// Gradient: every floating-point step is recorded by the tape or trace of this thread.
+/// Operands on a device: products, views, sort, argsort, topk and cumsum compute there; all else
+/// computes on the host and its results go back, gradients likewise. Errors: Error::device for
+/// operands on two devices.
 inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
                     const AttributeMap& attributes = {}) {
   const Operation* o = find(name);
@@ -64,9 +68,17 @@ inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
       fail(Error::uninitialised, {name, ": tensor ", i, " was never given a value"});
+  const Device device = detail::device_of(o->name, inputs);
+  std::vector<AnyTensor> here;
+  if (!(device == cpu) && !detail::runs_on_device(name, inputs)) {
+    for (const AnyTensor& t : inputs) here.push_back(to_device(t, cpu));
+    inputs = here;
+  }
   const Arguments arguments(o->name, inputs, attributes);
   Results results = o->run(arguments);
   arguments.check_all_read();
+  if (!here.empty())
+    for (AnyTensor& t : results) t = to_device(t, device);
   return results;
 }
 

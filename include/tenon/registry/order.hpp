@@ -3,6 +3,7 @@
 // statistics.
 #pragma once
 #include <tenon/registry/arguments.hpp>
+#include <tenon/registry/device.hpp>
 #include <tenon/registry/gather.hpp>
 
 #include <algorithm>
@@ -137,16 +138,23 @@ inline AnyTensor sorted(const Value& x, int axis, Index first, Index count, bool
                           std::copy_n(order.begin() + first, count, chosen.begin());
                         });
 }
-/// Stable. Values and indices, or indices alone.
+/// The first `count` of each sorted row: values and indices, or indices alone.
+template <bool Values>
+Results first_sorted(const Value& x, int axis, Index count, bool descending) {
+  if (x.t.get()->place) [[unlikely]]
+    return sorted_on_device(x, axis, count, descending, Values);
+  const AnyTensor index = sorted(x, axis, 0, count, descending);
+  if (!Values) return {index};
+  return {take_indices(x, axis, index).t, index};
+}
+/// Stable.
 template <bool Values>
 Results sort(const Arguments& a) {
   a.takes(1);
   const Value x(a[0]);
   const int axis = a.axis("axis", x.rank(), -1);
   a.flag("stable", true);
-  const AnyTensor index = sorted(x, axis, 0, x.t.extent(axis), a.flag("descending", false));
-  if (!Values) return {index};
-  return {take_indices(x, axis, index).t, index};
+  return first_sorted<Values>(x, axis, x.t.extent(axis), a.flag("descending", false));
 }
 inline Results topk(const Arguments& a) {
   a.takes(1);
@@ -157,8 +165,7 @@ inline Results topk(const Arguments& a) {
     a.wrong("k = " + std::to_string(k) + " is out of range for axis " + std::to_string(axis) +
                 " of " + to_string(x.extents()),
             Error::index);
-  const AnyTensor index = sorted(x, axis, 0, k, a.flag("largest", true));
-  return {take_indices(x, axis, index).t, index};
+  return first_sorted<true>(x, axis, k, a.flag("largest", true));
 }
 inline Results order_statistic(const Arguments& a, const Value& x, int axis, Index k) {
   const AnyTensor index = sorted(x, axis, k, 1, false);

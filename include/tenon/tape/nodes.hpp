@@ -123,7 +123,7 @@ class TapeStorage {
       const int slot = slots_.find(wrt[i].id());
       out[i] = adjoint_[static_cast<std::size_t>(slot)];
       if (out[i].defined()) continue;
-      out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0);
+      out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0, wrt[i].device());
       if (sink) sink_final(sink, static_cast<int>(i), out[i]);
     }
     adjoint_.clear();

@@ -127,23 +127,31 @@ inline AnyTensor AnyTensor::to(Dtype dtype) const {
   return fresh;
 }
 
-inline AnyTensor AnyTensor::to(Device device) const {
-  const Record& r = record("to");
-  if (r.device() == device) return *this;
-  host_access("to");
-  const AnyTensor dense = to_contiguous();
-  AnyTensor there = empty(r.dtype, r.shape(), device);
+namespace detail {
+/// to(device) inside an operation: no trace takes it for the host's reading.
+TENON_COLD inline AnyTensor moved(const AnyTensor& x, Device device) {
+  const Record& r = x.record("to");
+  if (r.device() == device) return x;
+  const AnyTensor dense = x.to_contiguous();
+  AnyTensor there = AnyTensor::empty(r.dtype, r.shape(), device);
   const std::size_t bytes = static_cast<std::size_t>(r.size()) * size_of(r.dtype);
   if (bytes == 0) return there;
   if (device == cpu) {
-    detail::device_tensors().download(*dense.r_, r.dtype, there.r_->data);
+    device_tensors().download(*dense.get(), r.dtype, there.get()->data);
   } else {
-    const abi::DeviceTable& t = detail::device_table(device);
-    detail::check_device(
-        r.place ? t.copy(device.index, there.r_->data, r.place - 1, dense.r_->data, bytes)
-                : t.upload(device.index, there.r_->data, dense.r_->data, bytes));
+    const abi::DeviceTable& t = device_table(device);
+    check_device(
+        r.place ? t.copy(device.index, there.get()->data, r.place - 1, dense.get()->data, bytes)
+                : t.upload(device.index, there.get()->data, dense.get()->data, bytes));
   }
   return there;
+}
+}  // namespace detail
+
+inline AnyTensor AnyTensor::to(Device device) const {
+  if (record("to").device() == device) return *this;
+  host_access("to");
+  return detail::moved(*this, device);
 }
 
 namespace detail {

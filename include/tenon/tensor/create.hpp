@@ -343,7 +343,8 @@ inline AnyTensor one_hot(const AnyTensor& index, Index classes, Dtype dtype = Dt
 }
 // e: the extents of the index, and the classes.
 inline AnyTensor detail::hot(const AnyTensor& index, Dtype dtype, const Extents& e) {
-  const AnyTensor at = index.to(Dtype::i64).to_contiguous();
+  // From a device by way of the host.
+  const AnyTensor at = moved(index, cpu).to(Dtype::i64).to_contiguous();
   const auto* p = static_cast<const std::int64_t*>(at.raw());
   const Index classes = e.extent[e.rank - 1];
   AnyTensor y = zeroed(dtype, e);
@@ -356,7 +357,7 @@ inline AnyTensor detail::hot(const AnyTensor& index, Dtype dtype, const Extents&
                (i * classes + p[i]) * static_cast<Index>(size_of(dtype));
     convert(Dtype::f64, &one, 1, dtype, to, 1, 1);
   }
-  return y;
+  return moved(y, index.device());
 }
 template <Index Classes, class T = float, class I, Index... Es>
 Tensor<T, Shape<Es..., Classes>> one_hot(const Tensor<I, Shape<Es...>>& index) {

@@ -2,6 +2,7 @@
 // Fold: what is the same number in every run is computed once, and operations that change nothing
 // are left out. Every value keeps its bits.
 #pragma once
+#include <tenon/function/lookup.hpp>
 #include <tenon/graph/ir.hpp>
 #include <tenon/graph/pass/dead_code.hpp>
 #include <tenon/kernel/door.hpp>
@@ -66,6 +67,10 @@ class Folding {
   }
 
   void visit(Node& n) {
+    if (n.info == &tenon::detail::to_device_info) {
+      now(n.out[0]) = n.in[0];
+      return;
+    }
     if (n.info == &kernel::detail::reshape_info && number(n.in[0]))
       return become(n, *number(n.in[0]));
     if (!n.group() || n.info->product || n.info->node_count != 1 || n.info->scalars ||
