@@ -174,6 +174,21 @@ TEST_CASE("a traced loss over ranks on devices has the same bits") {
   CHECK(got == std::vector<std::uint64_t>{want, want});
 }
 
+// Servers apply rules on the processor, whose rounding is not that of a device's kernel.
+bool near(const Plain& a, const Plain& b) {
+  detail::Members p(detail::Members::parameters), q(detail::Members::parameters);
+  detail::collect_members(p, a), detail::collect_members(q, b);
+  bool all = p.size() == q.size();
+  for (std::size_t i = 0; all && i < p.size(); ++i) {
+    const AnyTensor x = p[i].to(cpu).to_contiguous(), y = q[i].to(cpu).to_contiguous();
+    for (Index k = 0; k < x.size(); ++k) {
+      const float u = x.data<float>()[k], v = y.data<float>()[k];
+      all = all && std::abs(u - v) <= 1e-6f * (1 + std::abs(v));
+    }
+  }
+  return all;
+}
+
 TEST_CASE("a parameter server takes gradients from devices and gives values to them") {
   WithShards scope(2);
   auto mean_loss = [](const Plain& net, const Sample& s) {
@@ -186,7 +201,6 @@ TEST_CASE("a parameter server takes gradients from devices and gives values to t
   Plain alone = start<Plain>(cuda(0));
   auto own = optim::make(optim::Sgd{.lr = 0.1f, .momentum = 0.9f}, alone);
   steps(alone, own, cuda(0));
-  const std::uint64_t momentum = train::hash_parameters(own.state[0]);
   dist::StoreOptions o;
   o.servers = 1, o.split = 100;
   check_stores(2, o, [&](dist::Store& store) {
@@ -199,8 +213,8 @@ TEST_CASE("a parameter server takes gradients from devices and gives values to t
     training.fetch(net, optimizer);
     need(net.hidden.weight.any().device() == d, "a parameter lies elsewhere");
     need(optimizer.state[0].hidden.weight.any().device() == d, "the momentum lies elsewhere");
-    need(train::hash_parameters(net) == train::hash_parameters(alone), "other weights");
-    need(train::hash_parameters(optimizer.state[0]) == momentum, "another momentum");
+    need(near(net, alone), "other weights");
+    need(near(optimizer.state[0], own.state[0]), "another momentum");
     need(store.push_pull("last.bias", net.last.bias.any()).device() == d, "pulled to elsewhere");
   });
 }
