@@ -25,10 +25,10 @@ once='^(headers|compile_fail|consumer|variant|format|clang-tidy|nvcc)'
 way g++ "$@" --
 for version in 16 17 18 19 20; do
   if command -v clang++-$version >/dev/null; then
-    way clang++ -E "$once" "$@" -- -DCMAKE_CXX_COMPILER=clang++-$version
+    way clang++ -E "$once" "$@" -- -DCMAKE_CXX_COMPILER=clang++-$version -DTENON_CUDA=OFF
     break
   fi
 done
-way sanitizers -E "$once" "$@" -- -DCMAKE_BUILD_TYPE=Debug -DTENON_EXAMPLES=OFF \
+way sanitizers -E "$once" "$@" -- -DCMAKE_BUILD_TYPE=Debug -DTENON_EXAMPLES=OFF -DTENON_CUDA=OFF \
   -DCMAKE_CXX_FLAGS="-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 [ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}"; exit 1; }
