@@ -71,7 +71,7 @@ TEST_CASE("docs/cuda.md: the program trains", "[docs][cuda]") {
 
 TEST_CASE("docs/recipes.md: a device kernel", "[docs][cuda]") {
   using namespace device_docs;
-  keep_kernel.lanes = kernel::run_in_turn<KeepBody, KeepArguments>;
+  kernel::fill_kernel<KeepBody, KeepArguments>(keep_kernel);
   Rng rng(6);
   const auto x = normal(rng, Shape<dyn>{1000}), m = normal(rng, Shape<dyn>{1000});
   const Tensor<float, Shape<dyn>> mask = maximum(m, 0.f);

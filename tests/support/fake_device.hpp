@@ -211,7 +211,7 @@ inline const bool installed = [] {
       synchronise,
       [](int d) { return on(d).fault; }};
   tenon::abi::device_table = &table;
-  tenon::abi::device_kernels = tenon::kernel::device_kernels_in_turn();
+  tenon::kernel::fill_library(tenon::abi::device_kernels);
   return true;
 }();
 

@@ -4,6 +4,7 @@
 #include <tenon/kernel/device/arguments.hpp>
 #include <tenon/kernel/device/bodies.hpp>
 #include <tenon/kernel/device/calls.hpp>
+#include <tenon/kernel/device/fill.hpp>
 #include <tenon/kernel/device/functions.hpp>
 #include <tenon/kernel/device/group.hpp>
 #include <tenon/kernel/device/group_backward.hpp>

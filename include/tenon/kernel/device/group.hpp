@@ -60,10 +60,6 @@ class DeviceGroupCall {
     s.arrange(e_, along_);
     return t.dtype() == info_.compute && s.operand[0].direct;
   }
-  const Space& space() const { return space_; }
-  const Operand& operand(int i) const {
-    return space_.operand[part_[static_cast<std::size_t>(i)].number];
-  }
 
   /// The arguments as bytes: head, operands, scalars.
   abi::DeviceGroupHead& head() { return *reinterpret_cast<abi::DeviceGroupHead*>(bytes_.data()); }
@@ -218,7 +214,7 @@ inline void device_forward(const StatementInfo& info, const AnyTensor* leaf, con
   g.arrange();
   g.fill(scalar);
   abi::DeviceGroupHead& h = g.head();
-  if (info.row_root && cut) {
+  if (cut) {
     h.item_columns = 32768, h.lanes = 256, h.one_result = 1;
     g.count_items();
   } else if (!info.row_root && !info.depth && h.n > 4096) {

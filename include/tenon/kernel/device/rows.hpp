@@ -117,6 +117,21 @@ struct DeviceRows {
     int lanes;
     bool wide;
   };
+  /// A team's piece of work: rows first .. last - 1 of the columns `at`; `down` counts such ranges.
+  struct Item {
+    Count down, first, last;
+    Span at;
+  };
+  static TENON_FN Item item_of(const Head& h, Count item) {
+    const Count down = h.items_along.quotient(item), along = item - down * h.items_along.divisor;
+    Item i{down,
+           down * h.item_rows,
+           (down + 1) * h.item_rows,
+           {along * h.item_columns, (along + 1) * h.item_columns, h.lanes, h.wide != 0}};
+    if (i.at.end > h.n) i.at.end = h.n;
+    if (i.last > h.rows) i.last = h.rows;
+    return i;
+  }
   struct States {
     T a[reductions + 1], b[reductions + 1];
   };
@@ -305,18 +320,14 @@ struct DeviceRows {
     const Head& h = a.head;
     const Count items = h.items_down * h.items_along.divisor;
     for (Count item = team.index(); item < items; item += team.count()) {
-      const Count down = h.items_along.quotient(item), along = item - down * h.items_along.divisor;
-      Span at{along * h.item_columns, (along + 1) * h.item_columns, h.lanes, h.wide != 0};
-      if (at.end > h.n) at.end = h.n;
-      Count end = (down + 1) * h.item_rows;
-      if (end > h.rows) end = h.rows;
-      for (Count r = down * h.item_rows; r < end; ++r) {
+      const Item i = item_of(h, item);
+      for (Count r = i.first; r < i.last; ++r) {
         Row x;
         open_row(x, a, r);
-        if constexpr (depth > 0) reduce_pass<0>(x, at, team);
+        if constexpr (depth > 0) reduce_pass<0>(x, i.at, team);
         const abi::DeviceOperand& o = a.operand[leaves];
         T* out = static_cast<T*>(o.base) + (h.one_result ? item : detail::device_row(h, o, r));
-        if constexpr (!row_root) team.each(ForwardLane{x, at, out});
+        if constexpr (!row_root) team.each(ForwardLane{x, i.at, out});
         T* kept = static_cast<T*>(h.kept);
         if constexpr (row_root || reductions > 0)
           team.each(KeepLane{x, out, kept ? kept + r * 2 * reductions : nullptr});

@@ -24,10 +24,11 @@ TENON_FN void add_few(T* to, T (&x)[few<T>], int count, bool wide) {
 template <class G, class T, bool FromResult>
 struct DeviceRowsBackward : DeviceRows<G, T> {
   using Base = DeviceRows<G, T>;
-  using Base::compute, Base::load, Base::open_row, Base::pick, Base::take_row;
+  using Base::compute, Base::item_of, Base::load, Base::open_row, Base::pick, Base::take_row;
   using Base::depth, Base::leaves, Base::nodes, Base::reductions, Base::room, Base::root,
       Base::row_root, Base::W;
   using typename Base::Count, typename Base::Head, typename Base::Leaves, typename Base::Row;
+  using typename Base::Item;
   using typename Base::Source, typename Base::Span;
   using Backward = abi::DeviceGroup<2 * leaves + 2, G::scalars>;
 
@@ -355,18 +356,14 @@ struct DeviceRowsBackward : DeviceRows<G, T> {
     const Head& h = a.head;
     const Count items = h.items_down * h.items_along.divisor;
     for (Count item = team.index(); item < items; item += team.count()) {
-      const Count down = h.items_along.quotient(item), along = item - down * h.items_along.divisor;
-      Span at{along * h.item_columns, (along + 1) * h.item_columns, h.lanes, h.wide != 0};
-      if (at.end > h.n) at.end = h.n;
-      Count end = (down + 1) * h.item_rows;
-      if (end > h.rows) end = h.rows;
+      const Item i = item_of(h, item);
       if constexpr (depth == 0 && !row_root) {
         if (h.columns_first) {
-          team.each(DownLane{a, at, down * h.item_rows, end, down});
+          team.each(DownLane{a, i.at, i.first, i.last, i.down});
           continue;
         }
       }
-      for (Count r = down * h.item_rows; r < end; ++r) backward_row(a, r, down, at, team);
+      for (Count r = i.first; r < i.last; ++r) backward_row(a, r, i.down, i.at, team);
     }
   }
 
