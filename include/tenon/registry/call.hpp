@@ -68,7 +68,8 @@ inline Results call(std::string_view name, std::span<const AnyTensor> inputs,
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (!inputs[i].defined())
       fail(Error::uninitialised, {name, ": tensor ", i, " was never given a value"});
-  const Device device = detail::device_of(o->name, inputs);
+  const Device device =
+      kernel::common_device(o->name, inputs.data(), static_cast<int>(inputs.size()));
   std::vector<AnyTensor> here;
   if (!(device == cpu) && !detail::runs_on_device(name, inputs)) {
     for (const AnyTensor& t : inputs) here.push_back(to_device(t, cpu));

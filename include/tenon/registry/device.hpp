@@ -6,24 +6,6 @@
 
 namespace tenon::inline TENON_ISA::registry::detail {
 
-/// The device of the operands, or the processor. Single numbers may lie on the host. Errors: two
-/// devices, or other tensors on the host -> Error::device, naming both.
-inline Device device_of(const char* name, std::span<const AnyTensor> inputs) {
-  const AnyTensor* first = kernel::on_device(inputs.data(), static_cast<int>(inputs.size()));
-  if (!first) return cpu;
-  const int place = first->get()->place;
-  for (const AnyTensor& t : inputs) {
-    const Record& r = *t.get();
-    if (r.place == place || r.generated || (r.place == 0 && r.size() == 1)) continue;
-    if (r.place)
-      fail(Error::device,
-           {name, ": operands lie on cuda(", place - 1, ") and cuda(", r.place - 1, ")"});
-    fail(Error::device, {name, ": operands lie on cuda(", place - 1, ") and, ", r.shape(),
-                         ", on the host; to(cuda(", place - 1, ")) copies it"});
-  }
-  return first->device();
-}
-
 /// Whether an operation of which an operand lies on a device computes there.
 inline bool runs_on_device(std::string_view name, std::span<const AnyTensor> inputs) {
   for (const AnyTensor& t : inputs)

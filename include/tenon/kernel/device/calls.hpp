@@ -50,5 +50,24 @@ inline const AnyTensor* on_device(const AnyTensor* t, int count) {
   return nullptr;
 }
 
+/// The device that operands lie on, or the processor. Single numbers may lie on the host. Errors:
+/// two devices, or another tensor of the host -> Error::device, naming both.
+inline Device common_device(const char* name, const AnyTensor* t, int count) {
+  const AnyTensor* first = on_device(t, count);
+  if (!first) return cpu;
+  const int place = first->get()->place;
+  for (int i = 0; i < count; ++i) {
+    const Record* r = t[i].get();
+    if (!r || r->place == place || r->generated || r->valueless) continue;
+    if (r->place == 0 && r->size() == 1) continue;
+    if (r->place)
+      fail(Error::device,
+           {name, ": operands lie on cuda(", place - 1, ") and cuda(", r->place - 1, ")"});
+    fail(Error::device, {name, ": operands lie on cuda(", place - 1, ") and, ", r->shape(),
+                         ", on the host; to(cuda(", place - 1, ")) copies it"});
+  }
+  return first->device();
+}
+
 }  // namespace kernel
 }  // namespace tenon

@@ -8,24 +8,6 @@
 
 namespace tenon::inline TENON_ISA::kernel::detail {
 
-/// The device of a call's operands. Errors: two devices, or a tensor of the host that is more than
-/// one number -> Error::device, naming both.
-inline Device common_device(const char* name, const AnyTensor* t, int count) {
-  const AnyTensor* first = on_device(t, count);
-  for (int i = 0; i < count; ++i) {
-    const Record* r = t[i].get();
-    if (!r || r->place == first->get()->place || r->generated || r->valueless) continue;
-    if (r->place == 0 && r->size() == 1) continue;
-    const int there = first->get()->place - 1;
-    if (r->place)
-      fail(Error::device,
-           {name, ": operands lie on cuda(", there, ") and cuda(", r->place - 1, ")"});
-    fail(Error::device, {name, ": operands lie on cuda(", there, ") and, ", r->shape(),
-                         ", on the host; to(cuda(", there, ")) copies it"});
-  }
-  return first->device();
-}
-
 /// Uniform numbers of a generated record, made on a device.
 inline AnyTensor generate_on(Device d, const Record& r) {
   AnyTensor t = AnyTensor::empty(r.dtype, r.shape(), d);
