@@ -72,6 +72,40 @@ bench::Contest loaded(Index rows) {
   return c;
 }
 
+// What element-wise work dominates.
+struct Five {
+  Tensor<float, Shape<dyn>> a, x, b, c, d;
+};
+Five five(Index n) {
+  using T = Tensor<float, Shape<dyn>>;
+  auto made = [n](int seed) { return T(bench::numbers({n}, seed)); };
+  return {made(1), made(2), made(3), made(4), made(5)};
+}
+auto formula = [](const auto& f) { return tanh(f.a * f.x + f.b) * sigmoid(f.c) + f.d; };
+auto value = [](const Five& f) { return Tensor(formula(f)); };
+auto gradient = [](const Five& f) {
+  Tape tape;
+  Tensor loss = mean(square(formula(f)));
+  return tape.gradient(loss, f);
+};
+
+template <class F>
+bench::Contest element_wise(const F& f, Index n) {
+  auto in = std::make_shared<Five>(five(n));
+  auto traced = std::make_shared<decltype(trace(f, *in))>(trace(f, *in));
+  const std::string path = "/tmp/tenon_bench_graph_" + std::to_string(getpid());
+  graph::save_graph(path + ".json", *traced, *in);
+  auto graph = std::make_shared<graph::Loaded>(graph::load_graph(path + ".json"));
+  unlink((path + ".json").c_str()), unlink((path + ".safetensors").c_str());
+  bench::Contest c;
+  c.tenon = [=] {
+    const AnyTensor all[] = {in->a.any(), in->x.any(), in->b.any(), in->c.any(), in->d.any()};
+    benchmark::DoNotOptimize((*graph)(all));
+  };
+  c.hand = [=] { benchmark::DoNotOptimize((*traced)(*in)); };
+  return c;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -80,6 +114,11 @@ int main(int argc, char** argv) {
       bench::add("traced step / step, batch " + std::to_string(rows), [=] { return replay(rows); });
       bench::add("loaded step / traced step, batch " + std::to_string(rows),
                  [=] { return loaded(rows); });
+    }
+    for (Index n : {1024, 64 * 1024, 1024 * 1024}) {
+      const std::string size = " of " + std::to_string(n / 1024) + " K, loaded / traced";
+      bench::add("tanh(a*x+b)*sigmoid(c)+d" + size, [=] { return element_wise(value, n); });
+      bench::add("mean of its square, gradient" + size, [=] { return element_wise(gradient, n); });
     }
   });
 }

@@ -11,10 +11,12 @@
 #include <tenon/graph/pass/early_updates.hpp>
 #include <tenon/graph/pass/expand.hpp>
 #include <tenon/graph/pass/fold.hpp>
+#include <tenon/graph/pass/tile.hpp>
 #include <tenon/graph/plan.hpp>
 #include <tenon/graph/recording.hpp>
 #include <tenon/graph/run.hpp>
 #include <tenon/graph/save.hpp>
 #include <tenon/graph/summary.hpp>
+#include <tenon/graph/tiles.hpp>
 #include <tenon/graph/trace.hpp>
 #include <tenon/graph/verify.hpp>

@@ -5,6 +5,7 @@
 #include <tenon/kernel/door.hpp>
 #include <tenon/kernel/generated.hpp>
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,13 +42,16 @@ struct Value {
   }
 };
 
-enum class Way : std::uint8_t { forward, backward, update };
+enum class Way : std::uint8_t { forward, backward, update, together };
+
+struct Together;
 
 /// One call through the door. Values are numbers, -1 for none.
 ///   forward:  in = operands;  out = result, kept
 ///   backward: in = operands, result, kept, dy, gradients added to (one an operand);
 ///             out = gradients (one an operand)
 ///   update:   in = weight, gradient, slots; out = weight, slots
+///   together: in = what several operations read, out = what others read of theirs
 struct Node {
   Way way = Way::forward;
   const StatementInfo* info = nullptr;
@@ -60,6 +64,7 @@ struct Node {
   std::uint32_t wanted = 0, accumulate = 0;  ///< backward, bit i: operand i
   int source = -1;                           ///< updates: the optimizer whose numbers they take
   std::int64_t ahead = 0;                    ///< and the count of its steps when they do
+  std::shared_ptr<const Together> together;  ///< the operations that the node stands for
   bool group() const {
     return !info->function_forward && !info->function_backward && !info->function_update;
   }
@@ -80,6 +85,21 @@ struct Node {
     return true;
   }
 };
+
+/// Element-wise operations that run as one node (pass/tile.hpp): forward nodes in their order, all
+/// with the same extents. The values between them have no memory.
+struct Together {
+  static constexpr int most = 48;  ///< nodes; they read max_leaves values at most
+  std::vector<Node> nodes;
+  /// operand: the node's, on the host; result: where to, or undefined.
+  void (*run)(const Together&, const AnyTensor* operand, AnyTensor* result,
+              const Extents&) = nullptr;
+};
+inline constexpr StatementInfo together_info = [] {
+  StatementInfo s;
+  s.name = "together";
+  return s;
+}();
 
 /// An optimizer among the arguments: where it lies and by how many steps a run moves it.
 struct Source {

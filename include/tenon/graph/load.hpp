@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <tenon/graph/functions.hpp>
 #include <tenon/graph/json_place.hpp>
+#include <tenon/graph/pass/tile.hpp>
 #include <tenon/graph/run.hpp>
 #include <tenon/graph/save.hpp>
 #include <tenon/registry/table.hpp>
@@ -31,6 +32,7 @@ class Loaded {
   std::vector<AnyTensor> operator()(std::span<const AnyTensor> batch) {
     std::vector<AnyTensor*> inputs;
     std::vector<AnyTensor> own;
+    inputs.reserve(tensors_.size()), own.reserve(batch.size());
     Device device = cpu;
     for (const AnyTensor& t : batch) {
       if (t.defined() && t.get()->place) device = t.device();
@@ -45,14 +47,15 @@ class Loaded {
     if (given != own.size())
       fail(Error::trace,
            {"graph: ", batch.size(), " tensors of a batch given, ", given, " wanted"});
-    std::vector<AnyTensor> results(program_.graph().outputs.size());
+    std::vector<AnyTensor> results(graph_.outputs.size());
     std::vector<void*> optimizers;
     for (const auto& o : optimizers_) optimizers.push_back(o.get());
     program_(workspace_, inputs, results, optimizers);
     for (AnyTensor& t : results) t = t.to(device);
     return results;
   }
-  const Graph& graph() const { return program_.graph(); }
+  /// In single operations, as the file has it.
+  const Graph& graph() const { return graph_; }
   /// A tensor that the file holds, as it is now. Errors: Error::value where there is none.
   const AnyTensor& tensor(std::string_view name) const {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
@@ -62,7 +65,8 @@ class Loaded {
 
  private:
   friend class Reader;
-  Program program_;
+  Graph graph_;
+  Program program_;  ///< element-wise operations in tiles
   Workspace workspace_;
   std::vector<AnyTensor> tensors_;
   std::vector<bool> stored_;
@@ -94,7 +98,8 @@ class Reader {
       io::fail_format("load_graph", path_, 0, e.what());
     }
     Loaded l;
-    l.program_ = Program(std::move(graph_), limit_);
+    l.program_ = Program(tile(graph_), limit_);
+    l.graph_ = std::move(graph_);
     l.tensors_ = std::move(tensors_), l.stored_ = std::move(stored_);
     l.optimizers_ = std::move(optimizers_);
     return l;

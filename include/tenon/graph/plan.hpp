@@ -76,6 +76,9 @@ inline Plan plan(const Graph& g, Index rows, bool in_place = true) {
         outside[static_cast<std::size_t>(
             node.out[k - static_cast<std::size_t>(node.operands) - 3])] = true;
       }
+    if (node.way == Way::together)
+      for (const Node& o : node.together->nodes)
+        if (first[static_cast<std::size_t>(o.out[0])] < 0) p.all += g.value(o.out[0]).bytes(rows);
     if (node.group()) continue;
     for (std::size_t k = 0; k < node.in.size(); ++k)
       if (const int v = node.in[k]; v >= 0 && !(node.way == Way::update && k == 1))

@@ -40,9 +40,13 @@ class Program {
     const std::vector<int> extents = last_reads(graph_, true);
     const int count = static_cast<int>(graph_.nodes.size());
     std::vector<int> made(graph_.values.size(), -1);
-    for (int n = 0; n < count; ++n)
-      for (int o : graph_.nodes[static_cast<std::size_t>(n)].out)
+    for (int n = 0; n < count; ++n) {
+      const Node& node = graph_.nodes[static_cast<std::size_t>(n)];
+      for (int o : node.out)
         if (o >= 0) made[static_cast<std::size_t>(o)] = n;
+      if (node.together)
+        for (const Node& o : node.together->nodes) made[static_cast<std::size_t>(o.out[0])] = n;
+    }
     for (std::size_t v = 0; v < graph_.values.size(); ++v) {
       if (graph_.values[v].origin == Origin::constant) continue;
       const int last = std::max(last_[v], made[v]), shape = std::max(extents[v], made[v]);
@@ -85,7 +89,8 @@ class Program {
     const std::uint32_t call = ambient().call;
     for (std::size_t n = 0; n < graph_.nodes.size(); ++n) {
       const Node& node = graph_.nodes[n];
-      if (node.way == Way::update) update(w, static_cast<int>(n), argument);
+      if (node.way == Way::together) together(w, node, position, call);
+      else if (node.way == Way::update) update(w, static_cast<int>(n), argument);
       else if (node.way == Way::backward) backward(w, static_cast<int>(n));
       else if (node.group()) forward(w, node);
       else function(w, node, position, call);
@@ -220,6 +225,21 @@ class Program {
                             " ", graph_.value(v).at(w.rows)});
       }
     }
+  }
+  /// One by one on a device, and in the run that checks extents.
+  void together(Workspace& w, const Node& n, std::uint64_t position, Index call) const {
+    if (w.unchecked || !(w.device == cpu)) {
+      for (const Node& o : n.together->nodes) {
+        o.group() ? forward(w, o) : function(w, o, position, call);
+        if (w.unchecked) check(w, o);
+      }
+      return;
+    }
+    AnyTensor operand[max_leaves], result[Together::most];
+    for (int i = 0; i < n.operands; ++i) operand[i] = at(w, n.in[static_cast<std::size_t>(i)]);
+    for (std::size_t k = 0; k < n.out.size(); ++k) result[k] = placed(w, n.out[k]);
+    n.together->run(*n.together, operand, result, graph_.value(n.out[0]).at(w.rows));
+    for (std::size_t k = 0; k < n.out.size(); ++k) at(w, n.out[k]) = std::move(result[k]);
   }
   void forward(Workspace& w, const Node& n) const {
     AnyTensor operand[max_leaves + 2];

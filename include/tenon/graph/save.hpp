@@ -55,7 +55,7 @@ inline void check_single(const Graph& g) {
     if (n.way == Way::forward && !n.group() &&
         std::none_of(all.begin(), all.end(), [&](const auto& f) { return f.info == n.info; }))
       fail(Error::trace, {"save_graph: ", n.info->name, " has no place in a file"});
-    if (n.way == Way::backward || (n.group() && n.info->node_count > 1) ||
+    if (n.way == Way::backward || n.way == Way::together || (n.group() && n.info->node_count > 1) ||
         (n.group() && n.how.total != Total::none) ||
         (n.group() && n.info->product && n.info->node_count))
       fail(Error::trace, {"save_graph: ", n.info->name, " is a group; expand the graph first"});

@@ -14,6 +14,11 @@ namespace detail {
 inline std::string operations_of(const Node& n) {
   std::string text = n.way == Way::backward ? "backward " : n.way == Way::update ? "update " : "";
   const StatementInfo& i = *n.info;
+  if (n.way == Way::together) {
+    for (const Node& o : n.together->nodes)
+      text += (text.empty() ? "" : ", ") + std::string(o.info->name);
+    return text;
+  }
   if (!n.group() || (i.node_count == 0 && !i.product)) return text + i.name;
   if (i.product) text += i.node_count ? "matmul, " : "matmul";
   for (int k = 0; k < i.node_count; ++k) text += (k ? ", " : "") + std::string(i.nodes[k].op->name);
@@ -88,7 +93,9 @@ inline std::string summary(const Graph& g, Index rows) {
     }
     Index own = 0;
     for (int v : n.in) {
-      if (n.way != Way::forward || v < 0 || seen[static_cast<std::size_t>(v)]) continue;
+      if (n.way == Way::backward || n.way == Way::update || v < 0 ||
+          seen[static_cast<std::size_t>(v)])
+        continue;
       seen[static_cast<std::size_t>(v)] = true;
       if (detail::is_parameter(g.value(v))) own += g.value(v).at(rows).size();
     }

@@ -3,6 +3,8 @@
 #pragma once
 #include <tenon/graph/ir.hpp>
 
+#include <algorithm>
+
 namespace tenon::inline TENON_ISA::graph {
 
 /// Every value is an input, a constant or made by one node, before it is read; lists have the
@@ -38,13 +40,26 @@ inline void verify(const Graph& g) {
     if (n.operands < 0 || n.operands > max_leaves + 2) wrong(n, "operands:", n.operands);
     const auto operands = static_cast<std::size_t>(n.operands);
     const std::size_t in = n.way == Way::backward ? 2 * operands + 3 : operands,
-                      out = n.way == Way::backward  ? operands
-                            : n.way == Way::forward ? 2
-                                                    : operands - 1;
+                      out = n.way == Way::backward   ? operands
+                            : n.way == Way::forward  ? 2
+                            : n.way == Way::together ? n.out.size()
+                                                     : operands - 1;
     if (n.in.size() != in) wrong(n, "values read:", static_cast<int>(n.in.size()));
     if (n.out.size() != out) wrong(n, "values made:", static_cast<int>(n.out.size()));
     if (n.scalar.size() != n.info->scalars) wrong(n, "scalars:", static_cast<int>(n.scalar.size()));
-    if (n.group() && n.way != Way::update &&
+    if (n.way == Way::together) {  // its operations read what it reads and what they make
+      if (!n.together || n.out.empty()) wrong(n, "operations:", 0);
+      std::vector<int> known = n.in;
+      auto unknown = [&](int v) { return std::find(known.begin(), known.end(), v) == known.end(); };
+      for (const Node& o : n.together->nodes) {
+        for (int v : o.in)
+          if (unknown(v)) wrong(n, "an operation reads what the node does not:", v);
+        known.push_back(o.out[0]);
+      }
+      for (int v : n.out)
+        if (unknown(v)) wrong(n, "no operation makes the value", v);
+    }
+    if (n.group() && (n.way == Way::forward || n.way == Way::backward) &&
         n.operands != n.info->leaves + (n.info->product ? 2 : 0))
       wrong(n, "operands:", n.operands);
     for (int v : n.in) {
@@ -54,7 +69,8 @@ inline void verify(const Graph& g) {
     for (std::size_t k = 0; k < n.out.size(); ++k) {
       const int v = n.out[k];
       if (v >= count) wrong(n, "it makes a value that does not exist:", v);
-      if (v < 0 && (n.way == Way::update || (n.way == Way::forward && k == 0)))
+      if (v < 0 &&
+          (n.way == Way::update || n.way == Way::together || (n.way == Way::forward && k == 0)))
         wrong(n, "it makes no value at place", static_cast<int>(k));
       if (v < 0) continue;
       if (made[static_cast<std::size_t>(v)]) wrong(n, "it makes a value again:", v);

@@ -35,4 +35,7 @@ struct Block {
 
 using Kernel = void (*)(const Block&);
 
+/// y[i] = op(x[0][i], x[1][i], x[2][i]) for whole registers: n is a multiple of the lanes.
+using Chunk = void (*)(const void* const* x, void* y, Count n);
+
 }  // namespace tenon::abi

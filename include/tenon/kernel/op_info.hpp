@@ -193,7 +193,7 @@ constexpr StatementInfo make_single(const StatementNode* node) {
   constexpr std::uint32_t all = (1u << Op::arity) - 1, r = reads_of<Op>();
   if (Op::differentiable) s.reads = r & op::Probe::y ? all : r & all, s.reached = all;
   s.nodes = node, s.node_count = 1;
-  s.forward = kernel::run_single<Op, T>;
+  s.forward = kernel::run_single<Op, T>, s.chunk = kernel::detail::chunk<Op, T>;
   return s;
 }
 template <class Op, class T>

@@ -67,6 +67,7 @@ struct StatementInfo {
   const StatementNode* nodes = nullptr;
   int node_count = 0;
   abi::Kernel forward = nullptr, backward = nullptr;
+  abi::Chunk chunk = nullptr;  ///< element-wise operations alone: what forward runs
   const abi::DeviceGroupKernels* device = nullptr;  ///< the slot of its kernels for a device
   /// Products as statements: epilogue and all, forward and backward. Null elsewhere.
   void (*run_product)(const StatementInfo&, const AnyTensor* operand, const double* scalar,

@@ -69,3 +69,26 @@ TEST_CASE("expand: one operation of a number, or of one tensor twice") {
   CHECK(distance(result[1], want.square.any()) == 0);
   CHECK(distance(result[2], want.turned.any()) == 0);
 }
+
+TEST_CASE("expand: the gradient of a mean over the batch") {
+  struct In {
+    Tensor<float, Shape<dyn>> x;
+  };
+  auto f = [](const In& in) {
+    Tape tape;
+    Tensor loss = mean(square(in.x));
+    return tape.gradient(loss, in);
+  };
+  const graph::Program program(
+      graph::expand(trace(f, In{spread<float, Shape<dyn>>(1, {5}, 1, 2)}).graph()));
+  graph::Workspace workspace;
+  std::vector<AnyTensor> result(1);
+  for (Index rows : {8, 1, 5}) {
+    AnyTensor x = spread(Dtype::f32, extents({rows}), 3);
+    AnyTensor* inputs[] = {&x};
+    program(workspace, inputs, result);
+    std::vector<double> want = values(x);
+    for (double& v : want) v *= 2 / static_cast<double>(rows);
+    CHECK(distance(values(result[0]), want) < 1e-6);
+  }
+}

@@ -29,6 +29,8 @@ class Expansion {
     r.open();
     for (const Node& n : g_.nodes) {
       if (n.way == Way::backward) backward(n, r);
+      else if (n.way == Way::together)
+        for (const Node& o : n.together->nodes) o.group() ? forward(o) : function(o, r);
       else if (n.group()) forward(n);
       else function(n, r);
     }
@@ -134,6 +136,7 @@ inline Graph expand(const Graph& g) {
     } back{before};
     ambient().position = 0, ambient().call = 0;
     part[i] = detail::Expansion(g, samples.rows[i]).run();
+    remove_dead_code(part[i]);  // counts that a sum's gradient does not read follow the rows
   }
   Graph whole = fitted(std::move(part[0]), part[1], part[2], samples);
   remove_common(whole);

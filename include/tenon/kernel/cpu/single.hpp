@@ -10,17 +10,16 @@
 
 namespace tenon::inline TENON_ISA::kernel {
 
-/// y[i] = op(x[0][i], x[1][i], x[2][i]) for whole registers: n is a multiple of the lanes.
-template <class T>
-using Chunk = void (*)(const T* const* x, T* y, abi::Count n);
-
 namespace detail {
 
+/// The chunk of Op computing in T.
 template <class Op, class T>
-void chunk(const T* const* x, T* y, abi::Count n) {
+void chunk(const void* const* x, void* result, abi::Count n) {
   constexpr int N = scalar::lanes<T>;
   using V = scalar::Pack<T, N>;
-  const T *a = x[0], *b = x[Op::arity > 1 ? 1 : 0], *c = x[Op::arity > 2 ? 2 : 0];
+  const T *a = static_cast<const T*>(x[0]), *b = static_cast<const T*>(x[Op::arity > 1 ? 1 : 0]),
+          *c = static_cast<const T*>(x[Op::arity > 2 ? 2 : 0]);
+  T* y = static_cast<T*>(result);
   for (abi::Count i = 0; i < n; i += N) {
     if constexpr (Op::arity == 1) V(Op::forward(V::load(a + i))).store(y + i);
     else if constexpr (Op::arity == 2) V(Op::forward(V::load(a + i), V::load(b + i))).store(y + i);
@@ -31,11 +30,12 @@ void chunk(const T* const* x, T* y, abi::Count n) {
 /// A block by chunks. Operands that are constant along the row are copied out once a row; so is the
 /// end of a row that does not fill a register, its last element repeated.
 template <class T>
-TENON_COLD void run_chunks(const abi::Block& b, int arity, Chunk<T> f) {
+TENON_COLD void run_chunks(const abi::Block& b, int arity, abi::Chunk f) {
   constexpr abi::Count N = scalar::lanes<T>, room = 256;
   alignas(64) T copy[3][room], rest[3][N], end[N];
   for (abi::Count r = 0; r < b.rows; ++r) {
-    const T *row[3], *x[3];
+    const T* row[3];
+    const void* x[3];
     T* y = static_cast<T*>(b.out) + r * b.out_row;
     bool copied = false;
     for (int s = 0; s < arity; ++s) {
