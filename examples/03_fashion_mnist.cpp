@@ -94,15 +94,6 @@ int run(const fashion::Options& options) {
 
 int main(int argc, char** argv) {
   fashion::Options o;
-  CLI::App app{"Trains an MLP 784-256-128-100-10 on Fashion-MNIST."};
-  add_options(app, o);
-  try {
-    app.parse(argc, argv);
-    return run(o);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 1;
-  }
+  fashion::CommandLine line("Trains an MLP 784-256-128-100-10 on Fashion-MNIST.", o);
+  return line.run(argc, argv, [&] { return run(o); });
 }

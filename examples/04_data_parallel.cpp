@@ -183,24 +183,15 @@ int run_all(Options& o) {
 
 int main(int argc, char** argv) {
   Options o;
-  CLI::App app{"Trains the MLP of 03_fashion_mnist on several ranks."};
-  add_options(app, o);
-  app.add_option("--shards", o.shards,
-                 "virtual shards of a batch, on which alone the result depends (the ranks)");
-  app.add_flag("--trace", o.trace, "replay the gradient of the first step as a graph");
-  app.add_option("--bucket", o.bucket, "bytes of gradient that travel together (524288)");
-  app.add_option("--loopback", o.loopback, "ranks that are threads of this process");
-  app.add_option("--deadline", o.timeouts.deadline,
-                 "seconds until a rank that died has ended all others (30)");
-  app.add_option("--progress-limit", o.timeouts.progress,
-                 "seconds that a living rank may let others wait (600)");
-  try {
-    app.parse(argc, argv);
-    return run_all(o);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 1;
-  }
+  fashion::CommandLine line("Trains the MLP of 03_fashion_mnist on several ranks.", o);
+  line.option("--shards", o.shards,
+              "virtual shards of a batch, on which alone the result depends (the ranks)");
+  line.flag("--trace", o.trace, "replay the gradient of the first step as a graph");
+  line.option("--bucket", o.bucket, "bytes of gradient that travel together (524288)");
+  line.option("--loopback", o.loopback, "ranks that are threads of this process");
+  line.option("--deadline", o.timeouts.deadline,
+              "seconds until a rank that died has ended all others (30)");
+  line.option("--progress-limit", o.timeouts.progress,
+              "seconds that a living rank may let others wait (600)");
+  return line.run(argc, argv, [&] { return run_all(o); });
 }

@@ -200,27 +200,18 @@ int run_all(Options& o) {
 
 int main(int argc, char** argv) {
   Options o;
-  CLI::App app{"Trains the MLP of 03_fashion_mnist with a parameter server."};
-  add_options(app, o);
-  app.add_option("--servers", o.servers, "ranks that are servers, the last ones (1)");
-  app.add_option("--mode", o.mode, "sync: every update joins all workers; async: each its own")
-      ->check(CLI::IsMember({"sync", "async"}));
-  app.add_option("--staleness", o.staleness,
-                 "async: updates that a worker may be ahead of another (any)");
-  app.add_option("--split", o.split, "bytes from which a tensor is spread over servers (262144)");
-  app.add_option("--loopback", o.loopback,
-                 "ranks that are threads of this process (one worker and the servers)");
-  app.add_option("--deadline", o.timeouts.deadline,
-                 "seconds until a rank that died has ended all others (30)");
-  app.add_option("--progress-limit", o.timeouts.progress,
-                 "seconds that a living rank may let others wait (600)");
-  try {
-    app.parse(argc, argv);
-    return run_all(o);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 1;
-  }
+  fashion::CommandLine line("Trains the MLP of 03_fashion_mnist with a parameter server.", o);
+  line.option("--servers", o.servers, "ranks that are servers, the last ones (1)");
+  line.option("--mode", o.mode, "sync: every update joins all workers; async: each its own",
+              {"sync", "async"});
+  line.option("--staleness", o.staleness,
+              "async: updates that a worker may be ahead of another (any)");
+  line.option("--split", o.split, "bytes from which a tensor is spread over servers (262144)");
+  line.option("--loopback", o.loopback,
+              "ranks that are threads of this process (one worker and the servers)");
+  line.option("--deadline", o.timeouts.deadline,
+              "seconds until a rank that died has ended all others (30)");
+  line.option("--progress-limit", o.timeouts.progress,
+              "seconds that a living rank may let others wait (600)");
+  return line.run(argc, argv, [&] { return run_all(o); });
 }

@@ -77,8 +77,6 @@ run() {  # run NAME COMMAND...
   "$@" || { echo "failed: $name"; failed+=("$name"); }
 }
 for program in "${programs[@]}"; do run "$(basename "$program")" "$program"; done
-run exchange env TENON_CUDA_ARCH=native bash "$root/tests/cuda/exchange.sh" "$nvcc" "${CXX:-g++}" "$work/exchange" \
-  -isystem "$eigen" -march=native
 run ptx bash "$root/tests/cuda/ptx.sh" "$nvcc" "$root/tests/cuda/ptx/statements.cu" -std=c++20 -O2 -arch=native \
   "-I$root/include" -isystem "$eigen" -Xcompiler=-march=native
 

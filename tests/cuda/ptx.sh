@@ -76,10 +76,9 @@ fi
 nvcc=$1 source=$2
 shift 2
 rows=$(sed -n 's,^// one result a row: \([0-9]*\).*,\1,p' "$source")
-"$nvcc" --expt-relaxed-constexpr "$@" -ptx "$source" -o "$work/kernels.ptx"
-"$nvcc" --expt-relaxed-constexpr "$@" -cubin -Xptxas -v "$source" -o "$work/kernels.cubin" 2>"$work/log" ||
-  { cat "$work/log"; exit 1; }
+"$nvcc" --expt-relaxed-constexpr "$@" -cubin -Xptxas -v --keep --keep-dir "$work" "$source" -o "$work/kernels.cubin" \
+  2>"$work/log" || { cat "$work/log"; exit 1; }
 rc=0
-check "$work/kernels.ptx" "${rows:-0}" || rc=1
+check "$work/$(basename "$source" .cu).ptx" "${rows:-0}" || rc=1
 spills "$work/log" || rc=1
 exit $rc

@@ -2,7 +2,7 @@
 // The code of docs/recipes.md: a layer, an optimizer rule and a pass of one's own.
 #include <tenon/graph.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 

@@ -3,23 +3,8 @@
 # signals.sh BUILD: SIGINT and SIGTERM at a random moment of training. The program ends within a second with its own
 # code and a checkpoint from which the run goes on to the weights of one that was never interrupted; under mpirun, which
 # turns both into SIGTERM and kills a second later, one checkpoint of one step.
-set -u
-export OMP_WAIT_POLICY=passive
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_mpi_yield_when_idle=1
-build=$(cd "$1" && pwd)
-alone=$build/examples/03_fashion_mnist ranks=$build/examples/04_data_parallel servers=$build/examples/05_parameter_server
-for p in "$alone" "$ranks" "$servers"; do [ -x "$p" ] || { echo "skipped: $p was not built"; exit 77; }; done
-mpi=no
-command -v mpirun >/dev/null && ldd "$ranks" | grep -q 'libmpi\.' && mpi=yes
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder" || exit 1
-failures=0
-wrong() { echo "FAILED: $*"; failures=$((failures + 1)); }
-hash_of() { grep -Ex 'weights [0-9a-f]{16}' out; }
+source "$(dirname "${BASH_SOURCE[0]}")/../support/programs.sh"
 law=(--samples 1024 --batch 64 --dropout 0.1 --threads 1)
-steps=600
 
 interrupt() {  # interrupt SIGNAL CODE COMMAND...: its checkpoint is `part`
   local signal=$1 code=$2 job got begin took delay
@@ -27,15 +12,17 @@ interrupt() {  # interrupt SIGNAL CODE COMMAND...: its checkpoint is `part`
   rm -rf part run && mkdir run
   "$@" "${law[@]}" --steps 10000000 --checkpoint run/part >out 2>err &
   job=$!
-  delay=$((800 + RANDOM % 1500))
-  sleep "$(printf %d.%03d $((delay / 1000)) $((delay % 1000)))"
-  begin=$(date +%s%3N)
+  # From the first epoch's line on: before it, data are read.
+  for _ in $(seq 500); do grep -q epoch out && break; sleep 0.02; done
+  delay=$((RANDOM % 800))
+  sleep "$(printf 0.%03d $delay)"
+  begin=$(now)
   kill -$signal $job
   wait $job
   got=$?
-  took=$(($(date +%s%3N) - begin))
+  took=$(($(now) - begin))
   sed -i 's/\x1b\[K//g; s/\r$//; s/\r/\n/g' out  # mpirun's ranks write to a terminal
-  what="SIG$signal after $delay ms: $*"
+  what="SIG$signal $delay ms after the first epoch: $*"
   [ "$got" = "$code" ] || wrong "$what: exit $got, not $code: $(cat err)"
   # mpirun passes the signal on one second late, and ends one second after that.
   [ $took -le $([ "$1" = mpirun ] && echo ${limit:-4000} || echo 1000) ] || wrong "$what: it ended after $took ms"
@@ -73,7 +60,8 @@ if [ $mpi = yes ]; then
   done
   # With more time before SIGKILL nothing changes.
   limit=15000 OMPI_MCA_odls_base_sigkill_timeout=5 interrupt TERM 1 mpirun -n 2 "$ranks" --shards 2
-  goes_on "$ranks" --shards 2
+  timeout 60 "$ranks" "${law[@]}" --shards 2 --steps $((stopped + 1)) --resume part --checkpoint got >out 2>err ||
+    wrong "$what: the checkpoint does not load: $(cat err)"
 fi
 
 # One step that takes longer than a second: the checkpoint of the last boundary, in time.
@@ -81,13 +69,11 @@ rm -rf part run && mkdir run
 "$alone" --batch 1000000 --dropout 0.1 --threads 1 --epochs 100000 --checkpoint run/part >out 2>err &
 job=$!
 sleep 2.5
-begin=$(date +%s%3N)
+begin=$(now)
 kill -INT $job
 wait $job
-got=$? took=$(($(date +%s%3N) - begin))
+got=$? took=$(($(now) - begin))
 [ $got = 130 ] || wrong "a long step: exit $got: $(cat err)"
 [ $took -le 1500 ] || wrong "a long step: it ended after $took ms"
 timeout 60 "$alone" --samples 64 --steps 1 --resume run/part --checkpoint got >out 2>err || wrong "a long step: the checkpoint does not load: $(cat err)"
-
-[ "$failures" = 0 ] && echo "passed, mpirun: $mpi"
-exit $((failures > 0))
+finish "steps end"

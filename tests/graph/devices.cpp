@@ -5,10 +5,8 @@
 
 #include <tenon/graph/trace.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
-#include <tenon/optim/adam.hpp>
-#include <tenon/optim/sgd.hpp>
 #include <tenon/train/traced_loss.hpp>
 
 using namespace tests;
@@ -18,11 +16,6 @@ namespace {
 AnyTensor here(const AnyTensor& t) { return t.to(cpu); }
 AnyTensor here(const Scalar& s) { return s.tensor().to(cpu); }
 
-auto train = [](auto& net, auto& optimizer, const Batch& b) {
-  auto g = batch_gradient(loss_of, net, b);
-  update(optimizer, net, g);
-  return g.loss;
-};
 constexpr Index rows_of_step[] = {6, 1, 9, 40, 6};
 
 struct Run {
@@ -35,18 +28,20 @@ Run trained(Rule rule, Device device, const Device* traced) {
   Run r{{}, to(nn::init<Net>(Rng{3}), device)};
   auto optimizer = optim::make(rule, r.net);
   seed_random(5);
-  auto step = [&]() -> std::optional<decltype(trace(train, r.net, optimizer, batch(6, 1)))> {
+  auto step =
+      [&]() -> std::optional<decltype(trace(training_step<Rule>, r.net, optimizer, batch(6, 1)))> {
     if (!traced) return {};
     Net example = to(r.net, *traced);
     auto other = optim::make(rule, example);
-    return trace(train, example, other, to(batch(6, 1), *traced));
+    return trace(training_step<Rule>, example, other, to(batch(6, 1), *traced));
   }();
   seed_random(5);
   unsigned seed = 0;
   for (Index rows : rows_of_step) {
     const Batch b = to(batch(rows, ++seed), device);
     optimizer.rule.lr = 0.05f / static_cast<float>(seed);
-    r.losses.push_back(here(step ? (*step)(r.net, optimizer, b) : train(r.net, optimizer, b)));
+    r.losses.push_back(
+        here(step ? (*step)(r.net, optimizer, b) : training_step(r.net, optimizer, b)));
   }
   CHECK(r.net.fc1.weight.any().device() == device);
   r.net = to(r.net, cpu);

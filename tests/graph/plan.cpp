@@ -3,9 +3,7 @@
 // values together.
 #include <tenon/graph/plan.hpp>
 
-#include "graph/models.hpp"
-
-#include <tenon/optim/sgd.hpp>
+#include "support/model.hpp"
 
 using namespace tests;
 
@@ -13,12 +11,7 @@ TEST_CASE("plan: what lives at the same time lies apart, results in place except
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{}, net);
   const Batch b = batch(6, 1);
-  auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  };
-  const auto traced = trace(step, net, optimizer, b);
+  const auto traced = trace(training_step<optim::Sgd>, net, optimizer, b);
   const graph::Graph& g = traced.graph();
   const std::vector<int> last = graph::last_reads(g, false);
   std::vector<int> first(g.values.size(), -1);

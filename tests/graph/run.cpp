@@ -3,14 +3,14 @@
 // and the values do not depend on it.
 #include <tenon/graph/run.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 
 namespace {
 Tensor<float, Shape<dyn, 5>> forward(const Net& net, const Batch& b) {
   Evaluation mode;
-  return Tensor(net(b.x));
+  return predict(net, b);
 }
 }  // namespace
 

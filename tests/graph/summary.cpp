@@ -2,9 +2,7 @@
 // The table and the drawing of a graph: columns in line, sums right, DOT that parses.
 #include <tenon/graph/summary.hpp>
 
-#include "graph/models.hpp"
-
-#include <tenon/optim/sgd.hpp>
+#include "support/model.hpp"
 
 #include <set>
 #include <sstream>
@@ -16,12 +14,7 @@ namespace {
 graph::Graph step_graph() {
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{.lr = 0.1f}, net);
-  auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  };
-  return trace(step, net, optimizer, batch(6, 1)).graph();
+  return trace(training_step<optim::Sgd>, net, optimizer, batch(6, 1)).graph();
 }
 
 /// A reader of the DOT that is written: names of nodes and edges, or why it is none.

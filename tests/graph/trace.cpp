@@ -3,20 +3,11 @@
 // traced is an error that says why.
 #include <tenon/graph/trace.hpp>
 
-#include "graph/models.hpp"
-
-#include <tenon/optim/adam.hpp>
-#include <tenon/optim/sgd.hpp>
+#include "support/model.hpp"
 
 using namespace tests;
 
 namespace {
-
-auto train = [](auto& net, auto& optimizer, const Batch& b) {
-  auto g = batch_gradient(loss_of, net, b);
-  update(optimizer, net, g);
-  return g.loss;
-};
 
 template <class Rule>
 void check_equal(Rule rule) {
@@ -25,7 +16,7 @@ void check_equal(Rule rule) {
   auto twin = clone(net);
   auto twin_optimizer = own(optimizer);
   seed_random(5);
-  auto traced = trace(train, net, optimizer, batch(6, 1));
+  auto traced = trace(training_step<Rule>, net, optimizer, batch(6, 1));
   CHECK(same_parameters(net, twin));
   CHECK(optimizer.steps == 0);
   bool same = true;
@@ -39,7 +30,7 @@ void check_equal(Rule rule) {
       o.rule.lr = 0.05f / static_cast<float>(1 + i);
       const Batch b =
           batch(std::array{6, 1, 9, 40}[static_cast<std::size_t>(i % 4)], static_cast<unsigned>(i));
-      losses.push_back(run ? double(train(n, o, b)) : double(traced(n, o, b)));
+      losses.push_back(run ? double(training_step(n, o, b)) : double(traced(n, o, b)));
     }
     static std::vector<double> before;
     if (run) same = before == losses;
@@ -112,7 +103,7 @@ TEST_CASE("a trace changes nothing: neither arguments nor the thread's random po
   const auto before = clone(net);
   seed_random(9);
   const Batch b = batch(5, 2);
-  trace(train, net, optimizer, b);
+  trace(training_step<optim::Sgd>, net, optimizer, b);
   CHECK(ambient().position == 0);
   CHECK(ambient().tracer == nullptr);
   CHECK(ambient().host_access == nullptr);
@@ -157,7 +148,8 @@ TEST_CASE("a whole step over several shards is refused with the way out") {
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{}, net);
   set_shards(2);
-  CHECK_THROWS_WITH(trace(train, net, optimizer, batch(6, 1)), ContainsSubstring("trace_loss"));
+  CHECK_THROWS_WITH(trace(training_step<optim::Sgd>, net, optimizer, batch(6, 1)),
+                    ContainsSubstring("trace_loss"));
   set_shards(1);
 }
 

@@ -2,7 +2,7 @@
 // The verifier accepts what trace makes and finds what is planted in it.
 #include <tenon/graph/verify.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 

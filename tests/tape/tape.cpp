@@ -101,6 +101,26 @@ TEST_CASE("a sink hears of every gradient once, when it is final") {
   CHECK(distance(values(g[0]), values(2 * x * y)) <= 1e-15);
 }
 
+TEST_CASE("a tensor asked for twice has its gradient twice; a sink hears of it once") {
+  struct Sink final : GradientSink {
+    std::vector<int> heard;
+    void final(int index, const AnyTensor&) override { heard.push_back(index); }
+  } sink;
+  const auto x = spread<double, 3>(1), y = spread<double, 3>(2), unused = spread<double, 3>(3);
+  Tape tape;
+  Tensor h = x * y;
+  Tensor loss = sum(h * h);
+  AnyTensor wrt[] = {x.any(), x.any(), unused.any(), y.any(), unused.any()}, g[5];
+  tape.gradient(loss.any(), wrt, g, {}, AfterGradient::end, &sink);
+  std::sort(sink.heard.begin(), sink.heard.end());
+  CHECK(sink.heard == std::vector<int>{0, 2, 3});
+  CHECK(distance(values(g[0]), values(2 * x * y * y)) <= 1e-15);
+  CHECK(values(g[1]) == values(g[0]));
+  CHECK(distance(values(g[3]), values(2 * x * x * y)) <= 1e-15);
+  CHECK(values(g[2]) == std::vector<double>(3));
+  CHECK(values(g[4]) == values(g[2]));
+}
+
 TEST_CASE("a gradient that is the result's own shares its elements; either may be written") {
   const auto x = spread<double, 3>(1), y = spread<double, 3>(2), seed = spread<double, 3>(3);
   auto gradients = [&](auto f, std::initializer_list<AnyTensor> of) {

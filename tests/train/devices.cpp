@@ -9,19 +9,13 @@
 
 #include <sys/wait.h>
 
-#include "graph/models.hpp"
 #include "support/files.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 
 namespace {
 using Adam = optim::Optimizer<optim::Adam, Net>;
-
-auto step = [](Net& n, Adam& o, const Batch& in) {
-  auto g = batch_gradient(loss_of, n, in);
-  update(o, n, g);
-  return g.loss;
-};
 }  // namespace
 
 TEST_CASE("a step saved from a device goes on training on the processor, fed from anywhere") {
@@ -31,7 +25,7 @@ TEST_CASE("a step saved from a device goes on training on the processor, fed fro
   Adam optimizer = optim::make(optim::Adam{.lr = 0.01f}, net);
   seed_random(5);
   Batch b = to(batch(6, 1), cuda(0));
-  auto traced = trace(step, net, optimizer, b);
+  auto traced = trace(training_step<optim::Adam>, net, optimizer, b);
   for (int i = 0; i < 3; ++i) traced(net, optimizer, b);
   graph::save_graph(path, traced, net, optimizer, b);
   graph::Loaded loaded = graph::load_graph(path);
@@ -39,7 +33,7 @@ TEST_CASE("a step saved from a device goes on training on the processor, fed fro
   for (Index rows : {6, 1, 17}) {
     const Batch next = to(batch(rows, 4), cuda(0));
     const std::uint64_t position = ambient().position;
-    const double want = step(net, optimizer, next);
+    const double want = training_step(net, optimizer, next);
     ambient().position = position;
     const AnyTensor in[] = {next.x.any(), next.label.any()};
     const AnyTensor got = loaded(in)[0];

@@ -2,8 +2,8 @@
 // A training step saved, loaded without its types, and trained on; files that were damaged.
 #include <tenon/train/saved_graph.hpp>
 
-#include "graph/models.hpp"
 #include "support/files.hpp"
+#include "support/model.hpp"
 
 #include <tenon/registry/table.hpp>
 
@@ -16,15 +16,10 @@ struct Saved {
   std::string path = folder / "step.json";
   Net net = nn::init<Net>(Rng{3});
   optim::Optimizer<optim::Adam, Net> optimizer = optim::make(optim::Adam{.lr = 0.01f}, net);
-  static Scalar step(Net& n, optim::Optimizer<optim::Adam, Net>& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  }
   Saved() {
     seed_random(5);
     Batch b = batch(6, 1);
-    auto traced = trace(step, net, optimizer, b);
+    auto traced = trace(training_step<optim::Adam>, net, optimizer, b);
     for (int i = 0; i < 3; ++i) traced(net, optimizer, b);
     graph::save_graph(path, traced, net, optimizer, b);
   }
@@ -38,7 +33,7 @@ TEST_CASE("a saved step goes on training where it was saved, without the model's
   for (int i = 0; i < 6; ++i) {
     const Batch b = batch(std::array{6, 1, 17}[static_cast<std::size_t>(i % 3)], 4);
     const std::uint64_t position = ambient().position;
-    const double want = Saved::step(s.net, s.optimizer, b);
+    const double want = training_step(s.net, s.optimizer, b);
     ambient().position = position;
     const AnyTensor in[] = {b.x.any(), b.label.any()};
     CHECK(std::abs(values(loaded(in)[0])[0] - want) < 1e-5);

@@ -2,7 +2,7 @@
 // A traced loss gives batch_gradient the bits of the loss, for any number of shards.
 #include <tenon/train/traced_loss.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 #include <tenon/optim/sgd.hpp>
 

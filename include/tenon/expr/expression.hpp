@@ -48,8 +48,9 @@ struct ExpressionHead {
   const ExpressionType* type;
   Context context;
   Record* value = nullptr;
-  unsigned flags = 0;  ///< bits 0, 1: the product's operands are transposed
-  bool moved = false;  ///< nothing is left to release
+  unsigned flags = 0;     ///< bits 0, 1: the product's operands are transposed
+  bool moved = false;     ///< nothing is left to release
+  bool borrowed = false;  ///< a LeafPart: who takes its handle takes a copy
 
   AnyTensor* leaf() { return reinterpret_cast<AnyTensor*>(this + 1); }
   Record** handle() { return reinterpret_cast<Record**>(this + 1); }  ///< leaves, to be moved
@@ -265,6 +266,28 @@ Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t) {
   e.head().leaf()[0].swap(t);
   return e;
 }
+
+/// A tensor that has a name, as a part of a new expression: laid out like its leaf as an
+/// expression, but the handle is borrowed until the parts join, so there is nothing to release.
+template <class T, class S>
+class LeafPart {
+ public:
+  using tree = expr::LeafTree<compute_t<T>>;
+  using element = T;
+  using shape_type = S;
+  using compute = typename tree::compute;
+
+  explicit LeafPart(const AnyTensor& t) : head_{&TypeOf<tree, T, S>::value, Context{}} {
+    head_.borrowed = true;
+    *head_.handle() = t.get();
+    if constexpr (!S::is_static) head_.set_extents(t.record("operand").extents);
+  }
+  ExpressionHead& head() { return head_; }
+
+ private:
+  ExpressionHead head_;
+  Record* leaf_[1 + (S::is_static ? 0 : S::rank)];  // and extents
+};
 
 /// An operand as a part of a new expression: temporaries as they are, whatever has a name as a
 /// leaf.

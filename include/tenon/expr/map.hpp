@@ -20,6 +20,10 @@ decltype(auto) part_of(X&& x) {
     Expression<ScalarTree<T>, T, Shape<>> e;
     *e.head().scalar() = static_cast<double>(x);
     return e;
+  } else if constexpr (std::is_lvalue_reference_v<X> && is_tensor<std::remove_cvref_t<X>>) {
+    return LeafPart<element_of<X>, shape_of<X>>(x.any());
+  } else if constexpr (std::is_lvalue_reference_v<X> && is_expression<std::remove_cvref_t<X>>) {
+    return LeafPart<element_of<X>, shape_of<X>>(x.value());
   } else {
     return part(std::forward<X>(x));
   }
@@ -63,21 +67,15 @@ inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int cou
 /// How the extents of a result come about: they are all static, all parts that have axes are of the
 /// result's type, or the parts broadcast.
 enum class Alike { known, equal, no };
-/// Equal extents, if they are: else join_extents finds the words.
-inline bool equal_extents(ExpressionHead& r, ExpressionHead* const* part, int count) {
-  const int rank = r.type->known.rank;
-  const Index* first = nullptr;
-  for (int i = 0; i < count; ++i) {
-    if (part[i]->type->known.rank == 0) continue;
-    const Index* e = part[i]->dynamic();
-    if (!first) {
-      first = e;
-      for (int k = 0; k < rank; ++k) r.dynamic()[k] = e[k];
-    } else {
-      for (int k = 0; k < rank; ++k)
-        if (e[k] != first[k]) return false;
-    }
-  }
+/// The extents of r from a part of its type, or of rank 0; false if a part before had others: then
+/// join_extents finds the words.
+inline bool take_extents(ExpressionHead& r, ExpressionHead& p, bool& taken) {
+  const int rank = p.type->known.rank;
+  Index *to = r.dynamic(), *from = p.dynamic();
+  for (int k = 0; k < rank; ++k)
+    if (!taken) to[k] = from[k];
+    else if (to[k] != from[k]) return false;
+  taken |= rank > 0;
   return true;
 }
 /// Whether a part cannot join a statement built now: it holds its value already, or belongs to
@@ -99,7 +97,9 @@ inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
       r.handle()[r.type->leaves + 1] = from[t.leaves + 1];
       r.flags = p.flags, k = 1;
     }
-    for (; k < t.leaves; ++k) *to++ = from[k];
+    if (p.borrowed) *to++ = AnyTensor::retained(*from);
+    else
+      for (; k < t.leaves; ++k) *to++ = from[k];
     for (k = 0; k < t.scalars; ++k) *scalar++ = p.scalar()[k];
     p.moved = true;
   }
@@ -108,11 +108,14 @@ inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
 inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part,
                                            int count, Alike alike, const OpInfo& op,
                                            const char* name) {
-  if (alike == Alike::no || (alike == Alike::equal && !equal_extents(r, part, count)))
+  const Context now = r.context = Context::current();
+  bool same = alike != Alike::no, taken = false, fits = true;
+  for (int i = 0; i < count; ++i) {
+    if (alike == Alike::equal) same = same && take_extents(r, *part[i], taken);
+    fits = fits && !late(*part[i], now);
+  }
+  if (!same) [[unlikely]]
     join_extents(r, part, count, name);
-  r.context = Context::current();
-  bool fits = true;
-  for (int i = 0; i < count; ++i) fits = fits && !late(*part[i], r.context);
   if (fits) [[likely]]
     return absorb(r, part, count);
   AnyTensor value = operate_now(op, part, count, r.type->element);

@@ -12,28 +12,37 @@ inline constexpr Index tile = 4096;  // elements per call of a kernel, where row
 // row.
 struct Dense {
   const void* leaf[max_leaves];
-  Index row[max_leaves], step[max_leaves];
-  Index n = 0;
-  const Record* shape = nullptr;
+  Index step[max_leaves];
+  Index n;
+  const Record* shape;
+  static constexpr Index row[max_leaves] = {};
 
   bool fits(const StatementInfo& info, const AnyTensor* operand) {
     if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product)
       return false;
-    for (int i = 0; i < info.leaves; ++i) {
-      const Record& r = *operand[i].get();
-      if (r.generated || r.place || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
-        return false;
-      if (!shape || r.rank > shape->rank) shape = &r;
-    }
+    shape = operand[0].get();
+    for (int i = 1; i < info.leaves; ++i)
+      if (operand[i].get()->rank > shape->rank) shape = operand[i].get();
     n = shape->size();
     if (n > tile || n == 0) return false;
     for (int i = 0; i < info.leaves; ++i) {
       const Record& r = *operand[i].get();
-      leaf[i] = r.data, row[i] = 0, step[i] = r.rank == 0 && shape->rank > 0 ? 0 : 1;
-      if (!step[i]) continue;
-      if (r.rank != shape->rank || !r.contiguous()) return false;
-      for (int k = 0; k < r.rank; ++k)
-        if (r.extents[k] != shape->extents[k]) return false;
+      if (r.generated || r.place || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
+        return false;
+      leaf[i] = r.data, step[i] = 1;
+      if (r.rank == 0 && shape->rank > 0) step[i] = 0;
+      else if (!lies_like(r, *shape)) return false;
+    }
+    return true;
+  }
+  // Contiguous, and of the same extents.
+  static bool lies_like(const Record& r, const Record& shape) {
+    if (r.rank != shape.rank) return false;
+    Index distance = 1;
+    for (int k = r.rank - 1; k >= 0; --k) {
+      const Index e = r.extents[k];
+      if (e != shape.extents[k] || (e != 1 && r.strides[k] != distance)) return false;
+      distance *= e;
     }
     return true;
   }
@@ -63,14 +72,15 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   const Record& dy = *c.dy.get();
   if (dy.dtype != info.compute || !dy.contiguous() || dy.generated || dy.place) return false;
   void* gradient[max_leaves];
-  Index row[max_leaves] = {};
-  std::uint8_t mode[max_leaves] = {};
+  std::uint8_t mode[max_leaves];
   abi::Block b = d.block(c.scalar);
+  const Extents e = d.shape->shape();
   for (int i = 0; i < info.leaves; ++i) {
+    mode[i] = abi::gradient_none;
     if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
     if (!(c.wanted >> i & 1)) continue;
     if (!c.gradient[i].defined()) {
-      c.gradient[i] = AnyTensor::empty(info.compute, c.operand[i].extents());
+      c.gradient[i] = AnyTensor::empty(info.compute, d.step[i] ? e : Extents{});
       c.accumulate &= ~(1u << i);
     }
     gradient[i] = c.gradient[i].raw_writable();
@@ -83,7 +93,8 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
     mode[i] = c.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
   }
   b.dy = dy.data, b.dy_step = 1;
-  b.gradient = gradient, b.gradient_row = row, b.gradient_step = d.step, b.gradient_mode = mode;
+  b.gradient = gradient, b.gradient_row = Dense::row, b.gradient_step = d.step,
+  b.gradient_mode = mode;
   info.backward(b);
   return true;
 }

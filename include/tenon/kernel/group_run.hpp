@@ -26,7 +26,7 @@ inline Counters& counters() {
 
 namespace detail {
 
-inline constexpr int partial_blocks = 8;
+inline constexpr int partial_blocks = 8, most_blocks = 64;
 
 struct TileScratch;
 
@@ -50,12 +50,24 @@ struct GroupRun {
 
   int size() const { return static_cast<int>(size_of(info->compute)); }
 
-  void cut(bool cuttable) {
+  bool threaded() const {
+    const Index threshold = info->cheap ? Threshold::cheap : Threshold::transcendental;
+    return space.rows * space.n >= threshold && num_threads() > 1;
+  }
+
+  /// Items of about a tile: what is gathered stays in cache, what is added up is added in parts of
+  /// a constant size. Otherwise their number decides nothing but speed: one, or enough for threads.
+  void cut(bool cuttable, bool adds) {
     const Index run_rows = std::max<Index>(space.run_rows(), 1);
+    Index most = tile;
+    if (!gathers && !adds) {
+      const Index parts = threaded() ? most_blocks : 1;
+      most = std::max(tile, (space.rows * space.n / parts + tile - 1) / tile * tile);
+    }
     bool flat = cuttable || (info->depth == 0 && !info->row_root);
-    cols = flat && space.n > 2 * tile ? tile : std::max<Index>(space.n, 1);
+    cols = flat && space.n > 2 * most ? most : std::max<Index>(space.n, 1);
     items_along = space.n == 0 ? 1 : (space.n + cols - 1) / cols;
-    item_rows = std::min(run_rows, std::max<Index>(1, tile / cols));
+    item_rows = std::min(run_rows, std::max<Index>(1, most / cols));
     runs = space.rows / run_rows;
     items_a_run = (run_rows + item_rows - 1) / item_rows * items_along;
     items = runs * items_a_run;
@@ -97,7 +109,7 @@ struct GroupRun {
   }
 
   Index scratch_bytes(Index height, Index width) const {
-    Index count = gathers ? 2 * info->leaves + 4 : 1;
+    Index count = gathers ? 2 * info->leaves + 4 : 0;
     return count * (height * width * size() + 192) + height * (2 * info->reductions + 1) * size() +
            128;
   }
@@ -193,10 +205,9 @@ struct GroupRun {
 
   void run() {
     if (items == 0) return;
-    Index threshold = info->cheap ? Threshold::cheap : Threshold::transcendental;
-    bool threads = space.rows * space.n >= threshold && num_threads() > 1;
     if (blocks == 1 && items == 1) return run_item(0, 0);
-    parallel_for(blocks, threads ? num_threads() : 1, [this](Index block) { run_block(block); });
+    const int threads = threaded() ? num_threads() : 1;
+    parallel_for(blocks, threads, [this](Index block) { run_block(block); });
   }
 };
 
@@ -352,8 +363,8 @@ inline void run_forward(const StatementInfo& info, const AnyTensor* leaf, const 
     g.space.arrange(e, e.rank ? all : how.axes);
     settle_direct(g);
   }
-  g.cut(cuttable);
-  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
+  g.cut(cuttable, cuttable);
+  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), most_blocks);
   if (keep && info.reductions) {
     kept = AnyTensor::empty(info.compute, Extents{2, {g.space.rows, 2 * info.reductions}});
     g.kept = static_cast<char*>(kept.raw_writable());
@@ -375,7 +386,7 @@ inline void pass_through(const StatementInfo& info, BackwardCall& call) {
   if (dy.dtype != info.compute || dy.generated || dy.valueless || !dy.contiguous()) return;
   for (int i = 0; i < info.leaves; ++i) {
     if (!((info.passed & call.wanted & ~call.accumulate) >> i & 1)) continue;
-    if (call.gradient[i].defined() || !(call.operand[i].extents() == call.dy.extents())) continue;
+    if (call.gradient[i].defined() || !call.operand[i].get()->alike(dy)) continue;
     call.gradient[i] = call.dy;
     call.wanted &= ~(1u << i);
   }
@@ -434,13 +445,13 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     g.result = add_operand(g.space, e, 0, *call.result, nullptr);
   g.space.arrange(e, how.axes);
   settle_direct(g);
-  g.cut(false);
   if (call.kept && call.kept->defined())
     g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
   bool partial = false;
   for (int i = 0; i < info.leaves; ++i)
     partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
-  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), 64);
+  g.cut(false, partial || (info.reductions && !g.kept));
+  g.blocks = std::min<Index>(std::max<Index>(g.items, 1), most_blocks);
   if (!partial) return g.run();
   g.sums = true;
   std::memset(g.partial, 0, sizeof g.partial);

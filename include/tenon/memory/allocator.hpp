@@ -53,7 +53,7 @@ struct Shared {
   Bin bins[classes];
 };
 TENON_SHARED inline Shared& shared() {
-  static Shared& s = *new Shared;  // never destroyed: tensors may outlive every static object
+  static constinit Shared s;  // without a destructor: tensors may outlive every static object
   return s;
 }
 
@@ -82,7 +82,6 @@ TENON_SHARED inline Local& local() {
 inline void count(std::int64_t bytes) {
   Shared& s = shared();
   std::int64_t live = s.live.count(bytes, Order::relaxed) + bytes;
-  if (bytes <= 0) return;
   std::int64_t limit = s.limit.load(Order::relaxed);
   if (limit > 0 && live > limit) {
     s.live.fetch_sub(bytes, Order::relaxed);

@@ -32,10 +32,13 @@ class IdMap {
       if (e.id == id) return e.slot;
     }
   }
-  void insert(std::uint64_t id, int slot) {
+  /// The slot of an id; if it has none yet, it gets this one.
+  int insert(std::uint64_t id, int slot) {
     std::size_t i = place(id);
-    while (entries_[i].stamp == stamp_ && entries_[i].id != id) i = (i + 1) & (entries_.size() - 1);
+    for (; entries_[i].stamp == stamp_; i = (i + 1) & (entries_.size() - 1))
+      if (entries_[i].id == id) return entries_[i].slot;
     entries_[i] = {id, slot, stamp_};
+    return slot;
   }
 
  private:
@@ -69,7 +72,8 @@ class TapeStorage {
   std::vector<AnyTensor> asked, answered;  ///< scratch of the caller of gradient
 
   void clear() {
-    nodes_.clear(), values_.clear(), scalars_.clear(), integers_.clear(), numbers_.clear();
+    nodes_.clear(), values_.clear(), scalars_.clear(), attributes_.clear();
+    adjoint_.clear(), gradient_.clear();
   }
 
   bool recorded(const AnyTensor& t) const {
@@ -85,7 +89,6 @@ class TapeStorage {
     Node n;
     n.info = &info;
     n.value = static_cast<int>(values_.size()), n.scalar = static_cast<int>(scalars_.size());
-    n.integer = static_cast<int>(integers_.size()), n.number = static_cast<int>(numbers_.size());
     if (s.operands > 65535) [[unlikely]]
       fail(Error::unsupported, {info.name, ": ", s.operands, " operands are more than 65535"});
     n.operands = static_cast<std::uint16_t>(s.operands);
@@ -97,15 +100,11 @@ class TapeStorage {
       else values_.push_back(AnyTensor::valueless(t));
     }
     n.result = s.result->id();
-    values_.push_back(info.reads_result || all ? *s.result : AnyTensor::valueless(*s.result));
+    if (info.reads_result || all) values_.push_back(*s.result);
+    else values_.push_back(info.product ? AnyTensor::valueless(*s.result) : AnyTensor{});
     values_.push_back(s.kept);
-    scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
-    integers_.insert(integers_.end(), s.attributes->integer,
-                     s.attributes->integer + s.attributes->integers);
-    numbers_.insert(numbers_.end(), s.attributes->number,
-                    s.attributes->number + s.attributes->numbers);
-    n.integers = static_cast<std::uint8_t>(s.attributes->integers);
-    n.numbers = static_cast<std::uint8_t>(s.attributes->numbers);
+    if (info.scalars) scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
+    attributes_.push_back(*s.attributes);
     nodes_.push_back(n);
   }
 
@@ -120,8 +119,8 @@ class TapeStorage {
       walk(static_cast<int>(wrt.size()), consume, sink);
     }
     for (std::size_t i = 0; i < wrt.size(); ++i) {
-      const int slot = slots_.find(wrt[i].id());
-      out[i] = adjoint_[static_cast<std::size_t>(slot)];
+      const auto slot = static_cast<std::size_t>(slots_.find(wrt[i].id()));
+      out[i] = slot == i ? std::move(adjoint_[i]) : out[slot];
       if (out[i].defined()) continue;
       out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0, wrt[i].device());
       if (sink) sink_final(sink, static_cast<int>(i), out[i]);
@@ -133,9 +132,9 @@ class TapeStorage {
   struct Node {
     const StatementInfo* info;
     std::uint64_t result;
-    int value, scalar, integer, number;
+    int value, scalar;
+    int slot;  // of the result, while a gradient is computed
     std::uint16_t operands;
-    std::uint8_t integers, numbers;
   };
 
   struct Spare {
@@ -155,29 +154,28 @@ class TapeStorage {
     return kernel::filled(compute_dtype(like.dtype()), like.extents(), 1);
   }
 
-  // Forward from the ids asked for: a slot for every value that depends on one of them.
+  // Forward from the ids asked for: a slot for every value that depends on one of them. An id that
+  // was asked for has the number of its first place among them.
   void mark(std::span<const AnyTensor> wrt) {
     slots_.clear(nodes_.size() + wrt.size());
-    uses_.clear();
-    for (const AnyTensor& x : wrt) {
-      x.record("gradient");
-      if (slots_.find(x.id()) >= 0) continue;
-      slots_.insert(x.id(), static_cast<int>(uses_.size()));
-      uses_.push_back(0);
-    }
-    for (const Node& n : nodes_) {
+    uses_.assign(wrt.size(), 0);
+    slot_.resize(values_.size());
+    for (std::size_t i = 0; i < wrt.size(); ++i)
+      slots_.insert(wrt[i].record("gradient").id, static_cast<int>(i));
+    for (Node& n : nodes_) {
       bool depends = false;
       for (int i = 0; i < n.operands; ++i) {
-        const AnyTensor& t = values_[static_cast<std::size_t>(n.value + i)];
-        const int slot = t.defined() ? slots_.find(t.id()) : -1;
-        if (slot < 0) continue;
+        const auto at = static_cast<std::size_t>(n.value + i);
+        slot_[at] = values_[at].defined() ? slots_.find(values_[at].id()) : -1;
+        if (slot_[at] < 0) continue;
         depends = true;
-        ++uses_[static_cast<std::size_t>(slot)];
+        ++uses_[static_cast<std::size_t>(slot_[at])];
       }
-      if (!depends || slots_.find(n.result) >= 0) continue;
-      slots_.insert(n.result, static_cast<int>(uses_.size()));
-      uses_.push_back(0);
+      const int next = static_cast<int>(uses_.size());
+      n.slot = depends ? slots_.insert(n.result, next) : slots_.find(n.result);
+      if (n.slot == next) uses_.push_back(0);
     }
+    gradient_.clear();  // where a walk before ended by an exception
     adjoint_.clear();
     adjoint_.resize(uses_.size());
   }
@@ -200,35 +198,34 @@ class TapeStorage {
     const Context context = Context::current();
     for (std::size_t k = nodes_.size(); k-- > 0;) {
       const Node& n = nodes_[k];
-      const int result = slots_.find(n.result);
-      if (result < 0) continue;
-      AnyTensor dy = std::move(adjoint_[static_cast<std::size_t>(result)]);
-      if (result < wanted) adjoint_[static_cast<std::size_t>(result)] = dy;
-      const bool reuse = dy.defined() && result >= wanted && !shared(dy);
-      if (n.operands <= max_leaves + 2) run(n, dy, reuse, wanted, context, sink);
-      else run_wide(n, dy, wanted, context, sink);
+      if (n.slot < 0) continue;
+      BackwardCall c{};
+      c.info = n.info, c.operand = values_.data() + n.value, c.operands = n.operands;
+      c.scalar = scalars_.data() + n.scalar, c.attributes = &attributes_[k];
+      c.result = c.operand + n.operands, c.kept = c.result + 1;
+      AnyTensor& adjoint = adjoint_[static_cast<std::size_t>(n.slot)];
+      c.dy = n.slot < wanted ? adjoint : std::move(adjoint);
+      c.reuse_dy = !context.serial && n.slot >= wanted && c.dy.defined() && !shared(c.dy);
+      const int* slot = slot_.data() + n.value;
+      if (n.operands <= max_leaves + 2) run(c, slot, wanted, context, sink);
+      else run_wide(c, slot, wanted, context, sink);
       if (!consume) continue;
       for (int i = 0; i < n.operands + 2; ++i)
         values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
     }
   }
 
-  void run(const Node& n, const AnyTensor& dy, bool reuse, int wanted, Context context,
-           GradientSink* sink) {
-    const AnyTensor* operand = values_.data() + n.value;
-    AnyTensor gradient[max_leaves + 2];
-    int slot[max_leaves + 2];
-    BackwardCall c{};
-    for (int i = 0; i < n.operands; ++i) {
-      slot[i] = operand[i].defined() ? slots_.find(operand[i].id()) : -1;
+  void run(BackwardCall& c, const int* slot, int wanted, Context context, GradientSink* sink) {
+    const bool reached = c.dy.defined();
+    gradient_.resize(static_cast<std::size_t>(c.operands));
+    AnyTensor* gradient = c.gradient = gradient_.data();
+    for (int i = 0; i < c.operands; ++i) {
       if (slot[i] < 0) continue;
       const auto s = static_cast<std::size_t>(slot[i]);
       --uses_[s];
-      if (!dy.defined()) continue;
+      if (!reached) continue;
       c.wanted |= 1u << i;
-      bool again = false;
-      for (int j = 0; j < i; ++j) again |= slot[j] == slot[i];
-      if (again) continue;
+      if (seen(slot, i)) continue;
       AnyTensor& sum = adjoint_[s];
       if (sum.defined()) {
         if (!context.serial && (!sum.contiguous() || shared(sum))) {
@@ -242,51 +239,37 @@ class TapeStorage {
         gradient[i] = sink_memory(sink, slot[i]);
       }
     }
-    if (dy.defined() && c.wanted) {
-      Attributes a;
-      a.integers = n.integers, a.numbers = n.numbers;
-      std::copy_n(integers_.data() + n.integer, n.integers, a.integer);
-      std::copy_n(numbers_.data() + n.number, n.numbers, a.number);
-      c.info = n.info, c.operand = operand, c.operands = n.operands,
-      c.scalar = scalars_.data() + n.scalar;
-      c.attributes = &a, c.result = operand + n.operands, c.kept = operand + n.operands + 1;
-      c.dy = dy, c.gradient = gradient;
-      c.reuse_dy = reuse && !context.serial;
-      kernel::backward(c, context);
-    }
-    for (int i = 0; i < n.operands; ++i) {
+    if (c.wanted) kernel::backward(c, context);
+    for (int i = 0; i < c.operands; ++i) {
       if (slot[i] < 0) continue;
       AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
       if (gradient[i].defined())
         sum = sum.defined() ? kernel::add(sum, gradient[i], context) : std::move(gradient[i]);
-      const bool last = uses_[static_cast<std::size_t>(slot[i])] == 0;
+      if (!sink || slot[i] >= wanted || !sum.defined()) continue;
       bool later = false;
-      for (int j = i + 1; j < n.operands; ++j) later |= slot[j] == slot[i];
-      if (sink && last && !later && slot[i] < wanted && sum.defined())
-        sink_final(sink, slot[i], sum);
+      for (int j = i + 1; j < c.operands; ++j) later |= slot[j] == slot[i];
+      if (!later && uses_[static_cast<std::size_t>(slot[i])] == 0) sink_final(sink, slot[i], sum);
     }
+    gradient_.clear();
+  }
+  static bool seen(const int* slot, int i) {
+    for (int j = 0; j < i; ++j)
+      if (slot[j] == slot[i]) return true;
+    return false;
   }
   // A node of a user's function may have any number of operands. It gives the gradients of all.
-  TENON_COLD void run_wide(const Node& n, const AnyTensor& dy, int wanted, Context context,
+  TENON_COLD void run_wide(BackwardCall& c, const int* slot, int wanted, Context context,
                            GradientSink* sink) {
-    const AnyTensor* operand = values_.data() + n.value;
-    std::vector<AnyTensor> gradient(n.operands);
-    if (dy.defined()) {
-      BackwardCall c{};
-      Attributes none;
-      c.info = n.info, c.operand = operand, c.operands = n.operands, c.attributes = &none;
-      c.result = operand + n.operands, c.kept = operand + n.operands + 1;
-      c.dy = dy, c.wanted = ~0u, c.gradient = gradient.data();
-      kernel::backward(c, context);
-    }
-    for (std::size_t i = 0; i < n.operands; ++i) {
-      const int slot = operand[i].defined() ? slots_.find(operand[i].id()) : -1;
-      if (slot < 0) continue;
-      AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot)];
+    std::vector<AnyTensor> gradient(static_cast<std::size_t>(c.operands));
+    c.wanted = ~0u, c.gradient = gradient.data();
+    if (c.dy.defined()) kernel::backward(c, context);
+    for (std::size_t i = 0; i < gradient.size(); ++i) {
+      if (slot[i] < 0) continue;
+      AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
       if (gradient[i].defined())
         sum = sum.defined() ? kernel::add(sum, gradient[i], context) : std::move(gradient[i]);
-      const bool last = --uses_[static_cast<std::size_t>(slot)] == 0;
-      if (sink && last && slot < wanted && sum.defined()) sink_final(sink, slot, sum);
+      const bool last = --uses_[static_cast<std::size_t>(slot[i])] == 0;
+      if (sink && last && slot[i] < wanted && sum.defined()) sink_final(sink, slot[i], sum);
     }
   }
   static bool shared(const AnyTensor& t) {
@@ -298,11 +281,13 @@ class TapeStorage {
   TapeStorage* next_ = nullptr;
   std::vector<Node> nodes_;
   std::vector<AnyTensor> values_;
-  std::vector<double> scalars_, numbers_;
-  std::vector<Index> integers_;
+  std::vector<double> scalars_;
+  std::vector<Attributes> attributes_;  // one a node
+  // While a gradient is computed. slot_: of the operands among values_; uses_, adjoint_: by slot;
+  // gradient_: of the operands of one node.
   IdMap slots_;
-  std::vector<int> uses_;
-  std::vector<AnyTensor> adjoint_;
+  std::vector<int> slot_, uses_;
+  std::vector<AnyTensor> adjoint_, gradient_;
 };
 
 }  // namespace detail

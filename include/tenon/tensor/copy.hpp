@@ -99,24 +99,18 @@ inline void copy_out(const Record& source, Dtype to, void* target) {
 
 }  // namespace detail
 
-inline Record* AnyTensor::copy_record() const {
-  if (r_->place) {
-    if (r_->valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
-    AnyTensor packed = detail::device_tensors().pack(*r_, r_->dtype);
-    Record* r = packed.r_;
-    packed.r_ = nullptr;
-    return r;
-  }
-  AnyTensor fresh = empty(r_->dtype, r_->shape());
-  detail::copy_out(*r_, r_->dtype, fresh.r_->data);
-  Record* r = fresh.r_;
+inline Record* AnyTensor::copy_record(const Record& r) {
+  if (r.place && r.valueless) fail(Error::tape, {"copy: only the extents of this value were kept"});
+  AnyTensor fresh = r.place ? detail::device_tensors().pack(r, r.dtype) : empty(r.dtype, r.shape());
+  if (!r.place) detail::copy_out(r, r.dtype, fresh.r_->data);
+  Record* copy = fresh.r_;
   fresh.r_ = nullptr;
-  return r;
+  return copy;
 }
 
 inline AnyTensor AnyTensor::to_contiguous() const {
   record("to_contiguous");
-  return contiguous() ? *this : own(copy_record());
+  return contiguous() ? *this : own(copy_record(*r_));
 }
 
 inline AnyTensor AnyTensor::to(Dtype dtype) const {

@@ -25,7 +25,7 @@ namespace detail {
 class AnyTensor {
  public:
   AnyTensor() = default;
-  AnyTensor(const AnyTensor& other) : r_(other.retained()) {}
+  AnyTensor(const AnyTensor& other) : r_(retained_apart(other.r_)) {}
   AnyTensor(AnyTensor&& other) noexcept : r_(other.r_) { other.r_ = nullptr; }
   AnyTensor& operator=(AnyTensor other) noexcept {
     Record* r = r_;
@@ -59,10 +59,10 @@ class AnyTensor {
     Index n = 1, stretch = 1;
     for (int i = 0; i < e.rank; ++i) {
       if (e.extent[i] < 0) fail(Error::shape, {"empty: negative extent in ", e});
-      const Index extent = e.extent[i] ? e.extent[i] : 1;
-      if (stretch > (Index{1} << 46) / extent)
+      const bool overflows =
+          __builtin_mul_overflow(stretch, e.extent[i] ? e.extent[i] : 1, &stretch);
+      if (overflows || stretch > (Index{1} << 46)) [[unlikely]]
         fail(Error::memory, {"empty: extents overflow: ", e});
-      stretch *= extent;
       n *= e.extent[i];
     }
     return static_cast<std::size_t>(n) * size_of(dtype);
@@ -82,12 +82,15 @@ class AnyTensor {
   /// Extents without a value: what the tape keeps of an operand whose elements backward does not
   /// read.
   static AnyTensor valueless(const AnyTensor& like) {
-    AnyTensor t;
-    t.r_ = Record::create();
-    t.describe(like.dtype(), like.extents());
-    t.r_->valueless = true, t.r_->place = like.r_->place;
-    t.r_->id = like.id();
-    return t;
+    const Record& r = *like.r_;
+    Record* s = Record::create();
+    s->dtype = r.dtype, s->rank = r.rank, s->valueless = true, s->place = r.place, s->id = r.id;
+    Index step = 1;
+    for (int i = r.rank - 1; i >= 0; --i) {
+      s->extents[i] = r.extents[i], s->strides[i] = step;
+      step *= r.extents[i];
+    }
+    return own(s);
   }
 
   bool defined() const { return r_ != nullptr; }
@@ -140,7 +143,7 @@ class AnyTensor {
   /// The same value with a fresh id; buffers are shared until one side writes.
   AnyTensor clone() const {
     Record& r = record("clone");
-    if (r.writers) return own(copy_record());
+    if (r.writers) return own(copy_record(r));
     return own(share(r));
   }
   /// This value if it is contiguous, a contiguous copy otherwise.
@@ -159,7 +162,7 @@ class AnyTensor {
     Record& r = record("write");
     if (r.references.load(Order::acquire) != 1 || r.writers) {
       if (copy || r.generated) {
-        Record* fresh = r.writers || r.generated ? copy_record() : share(r);
+        Record* fresh = r.writers || r.generated ? copy_record(r) : share(r);
         r_->drop();
         r_ = fresh;
       } else {
@@ -170,7 +173,7 @@ class AnyTensor {
     Buffer* b = r_->buffer;
     if (r_->generated || r_->valueless || b->adopted || b->references.load(Order::acquire) != 1 ||
         !r_->contiguous()) {
-      AnyTensor fresh = copy ? own(copy_record()) : empty(r_->dtype, r_->shape(), r_->device());
+      AnyTensor fresh = copy ? own(copy_record(*r_)) : empty(r_->dtype, r_->shape(), r_->device());
       *this = std::move(fresh);
     }
     r_->id = detail::fresh_id();
@@ -178,7 +181,7 @@ class AnyTensor {
 
   /// A view: other extents, strides and first element over the same memory, with its own id.
   AnyTensor view(const Extents& e, const Index* strides, Index offset) const {
-    AnyTensor base = record("view").writers || r_->generated ? own(copy_record()) : *this;
+    AnyTensor base = record("view").writers || r_->generated ? own(copy_record(*r_)) : *this;
     Record* v = share(*base.r_);
     v->rank = static_cast<std::uint8_t>(e.rank);
     for (int i = 0; i < e.rank; ++i) v->extents[i] = e.extent[i], v->strides[i] = strides[i];
@@ -201,6 +204,14 @@ class AnyTensor {
     AnyTensor t;
     t.r_ = r;
     return t;
+  }
+  /// The record that one more handle of r, or of none, holds.
+  static TENON_INLINE Record* retained(Record* r) {
+    if (!r) return nullptr;
+    if (r->writers) [[unlikely]]
+      return copy_record(*r);
+    r->references.count(1, Order::relaxed);
+    return r;
   }
 
  private:
@@ -233,14 +244,8 @@ class AnyTensor {
     return s;
   }
   // Out of line like Record::drop: handles are copied everywhere.
-  __attribute__((noinline)) Record* retained() const {
-    if (!r_) return nullptr;
-    if (r_->writers) [[unlikely]]
-      return copy_record();
-    r_->references.count(1, Order::relaxed);
-    return r_;
-  }
-  Record* copy_record() const;
+  static __attribute__((noinline)) Record* retained_apart(Record* r) { return retained(r); }
+  static Record* copy_record(const Record& r);
 
   Record* r_ = nullptr;
   template <class T>

@@ -135,6 +135,13 @@ struct Record {
     for (int i = 0; i < rank; ++i) e.extent[i] = extents[i];
     return e;
   }
+  /// Whether the extents are those of `other`.
+  bool alike(const Record& other) const {
+    if (rank != other.rank) return false;
+    for (int i = 0; i < rank; ++i)
+      if (extents[i] != other.extents[i]) return false;
+    return true;
+  }
   bool contiguous() const {
     Index step = 1;
     for (int i = rank - 1; i >= 0; --i) {

@@ -2,7 +2,7 @@
 // What is computed twice is computed once; what only looks alike stays.
 #include <tenon/graph/pass/common.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 

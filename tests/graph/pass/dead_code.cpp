@@ -2,7 +2,7 @@
 // Without what nobody reads a graph gives the same results.
 #include <tenon/graph/pass/dead_code.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 

@@ -2,9 +2,7 @@
 // Updates move up to where their gradients are made, and no further.
 #include <tenon/graph/pass/early_updates.hpp>
 
-#include "graph/models.hpp"
-
-#include <tenon/optim/sgd.hpp>
+#include "support/model.hpp"
 
 using namespace tests;
 
@@ -12,12 +10,7 @@ TEST_CASE("early updates: behind the last reader of the old weight, before the n
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{.momentum = 0.9f}, net);
   const Batch b = batch(6, 1);
-  auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  };
-  const auto traced = trace(step, net, optimizer, b);
+  const auto traced = trace(training_step<optim::Sgd>, net, optimizer, b);
   const auto& nodes = traced.graph().nodes;
   std::size_t updates = 0, first = nodes.size();
   for (std::size_t n = 0; n < nodes.size(); ++n) {

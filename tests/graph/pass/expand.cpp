@@ -2,9 +2,7 @@
 // An expanded graph consists of single operations and agrees with the groups it came from.
 #include <tenon/graph/pass/expand.hpp>
 
-#include "graph/models.hpp"
-
-#include <tenon/optim/adam.hpp>
+#include "support/model.hpp"
 
 using namespace tests;
 
@@ -13,13 +11,8 @@ TEST_CASE("expand: a whole training step as single operations, for any batch siz
   auto optimizer = optim::make(optim::Adam{.lr = 0.01f}, net);
   auto twin = clone(net);
   auto twin_optimizer = own(optimizer);
-  auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  };
   seed_random(5);
-  auto traced = trace(step, net, optimizer, batch(6, 1));
+  auto traced = trace(training_step<optim::Adam>, net, optimizer, batch(6, 1));
   const graph::Program program(graph::expand(traced.graph()));
   for (const graph::Node& n : program.graph().nodes) {
     CHECK(n.way != graph::Way::backward);

@@ -4,7 +4,7 @@
 
 #include <tenon/graph/pass/expand.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 using namespace tests;
 
@@ -33,8 +33,7 @@ struct In {
 TEST_CASE("fold: dropout in evaluation mode leaves nothing, and the values keep their bits") {
   const auto net = nn::init<Net>(Rng{3});
   Evaluation evaluation;
-  const auto traced =
-      trace([](const Net& n, const Batch& b) { return Tensor(n(b.x)); }, net, batch(5, 2));
+  const auto traced = trace(predict, net, batch(5, 2));
   const graph::Graph whole = graph::expand(traced.graph());
   graph::Graph g = whole;
   graph::fold(g);

@@ -21,21 +21,20 @@ struct alignas(64) Cursor {
   char copies[TENON_REGISTER_BYTES];
   const char* p = nullptr;
   const char* row = nullptr;
-  Index mask = 0;  // 0: constant, -1: one element a lane
+  Index step = 0;  // from one register to the next, in bytes; 0: constant
 
-  /// At the bytes `on` from base. One whose elements are copied still has to fill `copies`.
-  TENON_INLINE void set(const void* base, Index on, bool copied) {
-    row = static_cast<const char*>(base) + on;
-    mask = copied ? 0 : -1;
-    p = row = copied ? copies : row;
+  /// One whose elements are copied still has to fill `copies`.
+  TENON_INLINE void set(const void* base, bool copied) {
+    step = copied ? 0 : TENON_REGISTER_BYTES;
+    p = row = copied ? copies : static_cast<const char*>(base);
   }
 };
 inline __attribute__((noinline)) void load_rest(Cursor* c, int count, Index position,
                                                 std::size_t bytes) {
   for (int i = 0; i < count; ++i)
-    if (c[i].mask) {
+    if (c[i].step) {
       std::memcpy(c[i].copies, c[i].row + position, bytes);
-      c[i].p = c[i].copies - position;
+      c[i].p = c[i].copies;
     }
 }
 
@@ -148,17 +147,19 @@ struct RowKernel {
   // The cursors as values: stores of results do not make the compiler read them again.
   struct Near {
     const char* p[pointers];
-    Index mask[pointers];
+    Index step[pointers];
+    using Every = std::make_integer_sequence<int, pointers>;
     template <int... I>
     TENON_INLINE void read(const Pointers& c, std::integer_sequence<int, I...>) {
-      ((p[I] = c.at[I].p, mask[I] = c.at[I].mask), ...);
+      ((p[I] = c.at[I].p, step[I] = c.at[I].step), ...);
     }
-    TENON_INLINE void read(const Pointers& c) {
-      read(c, std::make_integer_sequence<int, pointers>{});
+    TENON_INLINE void read(const Pointers& c) { read(c, Every{}); }
+    TENON_INLINE V load(int i) const { return V::load(reinterpret_cast<const T*>(p[i])); }
+    template <int... I>
+    TENON_INLINE void advance(std::integer_sequence<int, I...>) {
+      ((p[I] += step[I]), ...);
     }
-    TENON_INLINE V load(int i, Index j) const {
-      return V::load(reinterpret_cast<const T*>(p[i] + (j * Index{sizeof(T)} & mask[i])));
-    }
+    TENON_INLINE void advance() { advance(Every{}); }
     /// Before the step at j: the rest of a row shorter than a register moves aside.
     TENON_INLINE bool full(Pointers& c, Index j, Index n) {
       if (j + N <= n) [[likely]]
@@ -170,9 +171,9 @@ struct RowKernel {
   };
 
   template <int... I>
-  static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p, Index j,
+  static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p,
                                 std::integer_sequence<int, I...>) {
-    ((v[I] = p.load(I, j)), ...);
+    ((v[I] = p.load(I)), ...);
   }
   template <int... I>
   static TENON_INLINE void take_row([[maybe_unused]] V* v, const Row& x,
@@ -214,7 +215,7 @@ struct RowKernel {
     x.kept[plan.reduction[i] - 1] = all.b;
   }
   static TENON_INLINE void place(detail::Cursor& c, const T* at, Index step) {
-    c.set(at, 0, step == 0);
+    c.set(at, step == 0);
     if (step == 0) V(*at).store(reinterpret_cast<T*>(c.copies));
   }
   static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
@@ -247,11 +248,11 @@ struct RowKernel {
     start(s, Nodes<G, Visit::reductions, P>{});
     Near near;
     near.read(p);
-    for (Index j = 0; j < n; j += N) {
+    for (Index j = 0; j < n; j += N, near.advance()) {
       near.full(p, j, n);
       V v[G::nodes];
       take_row(v, x, All{});
-      load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+      load(v, near, Nodes<G, Visit::forward_leaves, P>{});
       compute(v, Nodes<G, Visit::forward_ops, P>{});
       step(v, s, V(static_cast<T>(j)) + x.numbers, inside(x.numbers, n - j),
            Nodes<G, Visit::reductions, P>{});
@@ -282,11 +283,11 @@ struct RowKernel {
       } else {
         Near near;
         near.read(p);
-        for (Index j = 0; j < n; j += N) {
+        for (Index j = 0; j < n; j += N, near.advance()) {
           const bool full = near.full(p, j, n);
           V v[G::nodes];
           take_row(v, x, All{});
-          load(v, near, j, Nodes<G, Visit::forward_leaves, depth>{});
+          load(v, near, Nodes<G, Visit::forward_leaves, depth>{});
           compute(v, Nodes<G, Visit::forward_ops, depth>{});
           const V y = v[root];  // the array itself must not have an address
           if (full) y.store(out + j);
@@ -437,15 +438,15 @@ struct RowKernel {
       clear(sum, Sums{});
       Near near;
       near.read(p);
-      for (Index j = 0; j < n; j += N) {
+      for (Index j = 0; j < n; j += N, near.advance()) {
         near.full(p, j, n);
         const M in = inside(x.numbers, n - j);
         V v[G::nodes], d[G::nodes];
         take_row(v, x, All{});
-        load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+        load(v, near, Nodes<G, Visit::forward_leaves, P>{});
         compute(v, Nodes<G, Visit::forward_ops, P>{});
-        if constexpr (FromResult) v[root] = near.load(result_pointer, j);
-        if constexpr (from_root) d[root] = near.load(dy_pointer, j);
+        if constexpr (FromResult) v[root] = near.load(result_pointer);
+        if constexpr (from_root) d[root] = near.load(dy_pointer);
         seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
                 Nodes<G, Visit::reductions, P>{});
         reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});

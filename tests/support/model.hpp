@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small model with dropout, its batches and its step, for tests of graphs.
+// A small model with dropout, its batches, its loss and its step, for tests of graphs. What makes kernels is compiled
+// once, in model.cpp.
 #pragma once
 #include <tenon/graph.hpp>
+#include <tenon/optim/adam.hpp>
+#include <tenon/optim/sgd.hpp>
 
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
@@ -19,7 +22,11 @@ struct Batch {
   Tensor<float, Shape<dyn, 12>> x;
   Tensor<std::int64_t, Shape<dyn>> label;
 };
-inline auto loss_of(const Net& net, const Batch& b) { return nn::cross_entropy(net(b.x), b.label); }
+Tensor<float, Shape<dyn, 5>> predict(const Net& net, const Batch& b);
+Tensor<float, Shape<>> loss_of(const Net& net, const Batch& b);
+/// Gradient and update; the mean loss. For Sgd and Adam.
+template <class Rule>
+Scalar training_step(Net& net, optim::Optimizer<Rule, Net>& optimizer, const Batch& b);
 
 inline Batch batch(Index rows, unsigned seed) {
   Batch b;
