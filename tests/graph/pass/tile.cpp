@@ -7,7 +7,7 @@
 #include <tenon/graph/summary.hpp>
 #include <tenon/registry/table.hpp>
 
-#include "graph/models.hpp"
+#include "support/model.hpp"
 
 #include <tenon/optim/sgd.hpp>
 
@@ -169,12 +169,7 @@ TEST_CASE("tile: random graphs have the bits of their operations one by one") {
 TEST_CASE("tile: a training step has the bits of its operations, with fewer values in memory") {
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{.lr = 0.1f, .momentum = 0.9f}, net);
-  auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
-    update(o, n, g);
-    return g.loss;
-  };
-  const auto traced = trace(step, net, optimizer, batch(6, 1));
+  const auto traced = trace(training_step<optim::Sgd>, net, optimizer, batch(6, 1));
   const graph::Graph whole = graph::expand(traced.graph()), g = graph::tile(whole);
   auto with_memory = [](const graph::Graph& of) {
     std::vector<bool> made(of.values.size(), false);
@@ -234,9 +229,8 @@ TEST_CASE("tile: what reads a parameter runs before its update") {
   auto net = nn::init<Net>(Rng{3});
   auto optimizer = optim::make(optim::Sgd{}, net);
   auto step = [](Net& n, auto& o, const Batch& in) {
-    auto g = batch_gradient(loss_of, n, in);
     Tensor before = n.fc2.bias * n.fc2.bias;
-    update(o, n, g);
+    training_step(n, o, in);
     return Tensor(before + exp(before));
   };
   const graph::Graph g =
