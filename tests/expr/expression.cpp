@@ -36,3 +36,10 @@ TEST_CASE("a later write to an operand is not seen") {
   x.write()[0] = 100;
   CHECK(values(h) == before);
 }
+
+TEST_CASE("an expression that is moved into a statement twice is an error") {
+  const auto x = spread<double, 3>(1);
+  auto e = x * x;
+  CHECK_THROWS_AS(Tensor(std::move(e) + std::move(e)), Error);
+  CHECK(x.any().get()->references.load(Order::relaxed) == 1);
+}

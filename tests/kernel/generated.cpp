@@ -73,3 +73,14 @@ TEST_CASE("the host is told that the numbers are not made; views and writes make
   CHECK(values(u) == want);
   seed_random(0);
 }
+
+TEST_CASE("a statement that computes in another type than a leaf's reads the same numbers") {
+  const AnyTensor x = spread(Dtype::f32, extents({5000}), 1);
+  for (Dtype d : {Dtype::f64, Dtype::f32}) {
+    const AnyTensor u = kernel::uniform_leaf(d, extents({5000})), there = u.to_contiguous();
+    const AnyTensor in[] = {u, x}, want[] = {there, x};
+    const StatementInfo& add = *op_info<op::Add, float>.single;
+    CHECK(same_bits(kernel::evaluate(add, in, 2, nullptr, GroupCall{}, Dtype::f32, Context{}),
+                    kernel::evaluate(add, want, 2, nullptr, GroupCall{}, Dtype::f32, Context{})));
+  }
+}

@@ -144,3 +144,19 @@ TEST_CASE("a gradient that does not fit its argument is an error that names it")
   CHECK(code([&] { return type(x); }, "the gradient of argument 0 holds f32, the argument f64") ==
         Error::dtype);
 }
+
+TEST_CASE("a gradient of the tape that is running backwards is an error, and the tape goes on") {
+  const auto x = spread<double, 3>(1);
+  static Tape* running = nullptr;
+  const auto f = custom_gradient([](const auto& x) { return x * x; },
+                                 [](const auto& x, const auto& dy) {
+                                   Tensor y = x * 2.0;
+                                   CHECK_THROWS_WITH(running->gradient(Tensor(sum(y)), x),
+                                                     ContainsSubstring("already running"));
+                                   return dy * y;
+                                 });
+  Tape tape;
+  running = &tape;
+  Tensor loss = sum(f(x) * x);
+  CHECK(distance(values(tape.gradient(loss, x)), values(3.0 * x * x)) <= 1e-14);
+}

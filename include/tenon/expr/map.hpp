@@ -89,6 +89,8 @@ inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
   double* scalar = r.scalar();
   for (int i = 0; i < count; ++i) {
     ExpressionHead& p = *part[i];
+    if (p.moved) [[unlikely]]  // std::move(e) + std::move(e)
+      fail_moved();
     const ExpressionType& t = *p.type;
     Record** from = p.handle();
     int k = 0;

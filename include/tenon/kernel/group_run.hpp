@@ -109,9 +109,9 @@ struct GroupRun {
   }
 
   Index scratch_bytes(Index height, Index width) const {
-    Index count = gathers ? 2 * info->leaves + 4 : 0;
-    return count * (height * width * size() + 192) + height * (2 * info->reductions + 1) * size() +
-           128;
+    const Index count = gathers ? 2 * info->leaves + 4 : 0,
+                unread = backward && !kept ? height * 2 * info->reductions * size() : 0;
+    return count * (height * width * size() + 192) + unread + 128;
   }
 
   void run_item(Index item, int block) const {
@@ -257,9 +257,11 @@ inline Extents reduced_extents(const Extents& e, std::uint32_t axes, bool keepdi
   return r;
 }
 
-// Whether a kernel can make a leaf's random numbers in its own order; else they are made first.
-inline bool generates_in_order(const Extents& e, std::uint32_t axes, const AnyTensor& leaf) {
-  if (!(leaf.extents() == e)) return false;
+// Whether a kernel can make a leaf's random numbers in its own order and type; else they are made
+// first.
+inline bool generates_in_order(Dtype compute, const Extents& e, std::uint32_t axes,
+                               const AnyTensor& leaf) {
+  if (leaf.dtype() != compute || !(leaf.extents() == e)) return false;
   bool seen = false;
   for (int i = 0; i < e.rank; ++i) {
     bool along = axes >> i & 1;
@@ -274,10 +276,10 @@ inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTenso
                                        const Extents& e, std::uint32_t axes, AnyTensor* made) {
   bool all = true;
   for (int i = 0; i < info.leaves; ++i)
-    all &= !leaf[i].get()->generated || generates_in_order(e, axes, leaf[i]);
+    all &= !leaf[i].get()->generated || generates_in_order(info.compute, e, axes, leaf[i]);
   if (all) return leaf;
   for (int i = 0; i < info.leaves; ++i)
-    made[i] = leaf[i].get()->generated && !generates_in_order(e, axes, leaf[i])
+    made[i] = leaf[i].get()->generated && !generates_in_order(info.compute, e, axes, leaf[i])
                   ? leaf[i].to_contiguous()
                   : leaf[i];
   return made;

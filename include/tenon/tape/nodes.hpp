@@ -65,6 +65,7 @@ class TapeStorage {
   }
   static void release(TapeStorage* s) {
     s->clear();
+    s->asked.clear(), s->answered.clear();
     s->next_ = spares().first;
     spares().first = s;
   }
@@ -104,13 +105,24 @@ class TapeStorage {
     else values_.push_back(info.product ? AnyTensor::valueless(*s.result) : AnyTensor{});
     values_.push_back(s.kept);
     if (info.scalars) scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
+    attributes_.resize(nodes_.size());  // where a node before ended by an exception
     attributes_.push_back(*s.attributes);
     nodes_.push_back(n);
   }
 
+  /// Errors: a gradient asked for by a function whose own gradient this is -> Error::tape.
+  void check_idle() const {
+    if (walking_) [[unlikely]]
+      fail(Error::tape, {"gradient: this tape is already running backwards"});
+  }
   void gradient(const AnyTensor& loss, std::span<const AnyTensor> wrt, std::span<AnyTensor> out,
                 const AnyTensor& seed, bool consume, GradientSink* sink) {
     loss.record("gradient");
+    struct Walking {
+      bool& now;
+      explicit Walking(bool& w) : now(w) { now = true; }
+      ~Walking() { now = false; }
+    } walking(walking_);
     mark(wrt);
     const int loss_slot = slots_.find(loss.id());
     check_loss(loss, loss_slot, seed);
@@ -279,6 +291,7 @@ class TapeStorage {
   }
 
   TapeStorage* next_ = nullptr;
+  bool walking_ = false;
   std::vector<Node> nodes_;
   std::vector<AnyTensor> values_;
   std::vector<double> scalars_;

@@ -50,6 +50,7 @@ class Tape final : public Recorder {
   void gradient(const AnyTensor& loss, std::span<const AnyTensor> wrt, std::span<AnyTensor> out,
                 const AnyTensor& seed = {}, AfterGradient after = AfterGradient::end,
                 GradientSink* sink = nullptr) {
+    storage_->check_idle();
     struct Unlink {  // the backward pass is recorded by outer tapes, never by this one
       Tape& tape;
       bool ends, records;

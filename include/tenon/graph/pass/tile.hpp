@@ -27,7 +27,8 @@ inline const StatementInfo* element_wise(const Graph& g, const Node& n) {
   if (info == &kernel::detail::add_info)
     info = y.dtype == Dtype::f64 ? op_info<op::Add, double>.single : op_info<op::Add, float>.single;
   const bool alone = n.group() && info->node_count == 1 && info->nodes[0].op->single == info &&
-                     !info->nodes[0].op->reduction && n.how.total == Total::none;
+                     !info->nodes[0].op->reduction && n.how.total == Total::none &&
+                     !n.how.dropped_leaves;
   return (alone || info != n.info) && y.dtype == info->compute ? info : nullptr;
 }
 
