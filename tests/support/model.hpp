@@ -35,6 +35,16 @@ inline Batch batch(Index rows, unsigned seed) {
       made(Dtype::i64, extents({rows}), [](Index i) { return i * 3 % 5; }));
   return b;
 }
+/// The outputs of one run of a graph.
+inline std::vector<AnyTensor> run(const graph::Graph& g, std::vector<AnyTensor> in) {
+  std::vector<AnyTensor*> handle;
+  for (AnyTensor& t : in) handle.push_back(&t);
+  std::vector<AnyTensor> out(g.outputs.size());
+  graph::Workspace w;
+  const graph::Program program(g);
+  program(w, handle, out);
+  return out;
+}
 /// Deep enough a copy that nothing of one is seen by the other.
 template <class Optimizer>
 Optimizer own(const Optimizer& o) {

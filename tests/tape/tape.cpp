@@ -6,6 +6,13 @@
 
 using namespace tests;
 
+namespace {
+struct Heard final : GradientSink {
+  std::vector<int> heard;
+  void final(int index, const AnyTensor&) override { heard.push_back(index); }
+};
+}  // namespace
+
 TEST_CASE(
     "gradient ends the tape: recording and training mode are over, a second gradient is refused") {
   const auto x = spread<double, 3>(1);
@@ -86,10 +93,7 @@ TEST_CASE("gradients have the parameter's dtype") {
 }
 
 TEST_CASE("a sink hears of every gradient once, when it is final") {
-  struct Sink final : GradientSink {
-    std::vector<int> heard;
-    void final(int index, const AnyTensor&) override { heard.push_back(index); }
-  } sink;
+  Heard sink;
   const auto x = spread<double, 3>(1), y = spread<double, 3>(2), unused = spread<double, 3>(3);
   Tape tape;
   Tensor h = x * y;
@@ -102,10 +106,7 @@ TEST_CASE("a sink hears of every gradient once, when it is final") {
 }
 
 TEST_CASE("a tensor asked for twice has its gradient twice; a sink hears of it once") {
-  struct Sink final : GradientSink {
-    std::vector<int> heard;
-    void final(int index, const AnyTensor&) override { heard.push_back(index); }
-  } sink;
+  Heard sink;
   const auto x = spread<double, 3>(1), y = spread<double, 3>(2), unused = spread<double, 3>(3);
   Tape tape;
   Tensor h = x * y;

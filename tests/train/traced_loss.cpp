@@ -4,8 +4,6 @@
 
 #include "support/model.hpp"
 
-#include <tenon/optim/sgd.hpp>
-
 using namespace tests;
 
 TEST_CASE("a traced loss: the same gradients, losses and masks over any number of shards") {

@@ -31,18 +31,7 @@ struct Dense {
         return false;
       leaf[i] = r.data, step[i] = 1;
       if (r.rank == 0 && shape->rank > 0) step[i] = 0;
-      else if (!lies_like(r, *shape)) return false;
-    }
-    return true;
-  }
-  // Contiguous, and of the same extents.
-  static bool lies_like(const Record& r, const Record& shape) {
-    if (r.rank != shape.rank) return false;
-    Index distance = 1;
-    for (int k = r.rank - 1; k >= 0; --k) {
-      const Index e = r.extents[k];
-      if (e != shape.extents[k] || (e != 1 && r.strides[k] != distance)) return false;
-      distance *= e;
+      else if (!r.alike(*shape) || !r.contiguous()) return false;
     }
     return true;
   }

@@ -24,12 +24,7 @@ TEST_CASE("common subexpressions: equal statements of equal values become one") 
   graph::remove_common(g);
   graph::verify(g);
   CHECK(g.nodes.size() == before - 2);
-  const graph::Program program(g);
-  graph::Workspace w;
-  std::vector<AnyTensor> out(2);
-  AnyTensor x = in.x.any(), y = in.y.any();
-  AnyTensor* const inputs[] = {&x, &y};
-  program(w, inputs, out);
+  const auto out = run(g, {in.x.any(), in.y.any()});
   const auto want = f(in);
   for (std::size_t i = 0; i < 2; ++i) CHECK(same_bits(out[i], want[i].any()));
 }

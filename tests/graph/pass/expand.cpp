@@ -51,12 +51,7 @@ TEST_CASE("expand: one operation of a number, or of one tensor twice") {
     return Out{Tensor(in.x * 2), Tensor(in.x * in.x), Tensor(3 / in.x)};
   };
   const In in{spread<float, Shape<dyn, 4>>(1, {5, 4}, 1, 2)};
-  const graph::Program program(graph::expand(trace(f, in).graph()));
-  graph::Workspace workspace;
-  AnyTensor x = in.x.any();
-  AnyTensor* inputs[] = {&x};
-  std::vector<AnyTensor> result(3);
-  program(workspace, inputs, result);
+  const auto result = run(graph::expand(trace(f, in).graph()), {in.x.any()});
   const Out want = f(in);
   CHECK(distance(result[0], want.scaled.any()) == 0);
   CHECK(distance(result[1], want.square.any()) == 0);

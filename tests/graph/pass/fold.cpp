@@ -15,15 +15,6 @@ int count(const graph::Graph& g, std::string_view name) {
   for (const graph::Node& node : g.nodes) n += name == node.info->name;
   return n;
 }
-std::vector<AnyTensor> run(const graph::Graph& g, std::vector<AnyTensor> in) {
-  std::vector<AnyTensor*> handle;
-  for (AnyTensor& t : in) handle.push_back(&t);
-  std::vector<AnyTensor> out(g.outputs.size());
-  graph::Workspace w;
-  const graph::Program program(g);
-  program(w, handle, out);
-  return out;
-}
 struct In {
   Tensor<float, Shape<dyn, 3>> x;
 };

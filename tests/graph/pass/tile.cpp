@@ -9,21 +9,10 @@
 
 #include "support/model.hpp"
 
-#include <tenon/optim/sgd.hpp>
-
 using namespace tests;
 
 namespace {
 
-std::vector<AnyTensor> run(const graph::Graph& g, std::vector<AnyTensor> in) {
-  std::vector<AnyTensor*> handle;
-  for (AnyTensor& t : in) handle.push_back(&t);
-  std::vector<AnyTensor> out(g.outputs.size());
-  graph::Workspace w;
-  const graph::Program program(g);
-  program(w, handle, out);
-  return out;
-}
 int tiled(const graph::Graph& g) {
   int n = 0;
   for (const graph::Node& node : g.nodes) n += node.way == graph::Way::together;
