@@ -67,6 +67,13 @@ class Atomic {
     x_ = static_cast<T>(before + d);
     return before;
   }
+  /// Takes one off a count of several owners, in a program with one thread. False, and nothing is
+  /// done, for a single owner.
+  bool drop_one_of_several() {
+    if (x_ == 1) return false;
+    --x_;
+    return true;
+  }
   bool compare_exchange_weak(T& expected, T desired, Order order = Order::seq_cst) {
     const Order failed = order == Order::acq_rel   ? Order::acquire
                          : order == Order::release ? Order::relaxed

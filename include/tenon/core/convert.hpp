@@ -92,32 +92,39 @@ void convert_fast(const void* source, void* target) {
 
 constexpr bool convert_via_double(Dtype from) { return is_floating(from); }
 
-inline ConvertBlock convert_in(Dtype from) {
-  switch (from) {
-    case Dtype::f32: return convert_block_of<float, double, double>;
-    case Dtype::i32: return convert_block_of<std::int32_t, std::int64_t, std::int64_t>;
-    case Dtype::u8: return convert_block_of<std::uint8_t, std::int64_t, std::int64_t>;
-    case Dtype::boolean: return convert_block_of<bool, std::int64_t, std::int64_t>;
-    case Dtype::bf16: return convert_block_of<bf16, double, double>;
-    case Dtype::f16: return convert_block_of<f16, double, double>;
-    default: return nullptr;  // f64, i64: are what the others become
-  }
+/// To and from the exact types, by Dtype; null for those themselves.
+struct ConvertTable {
+  ConvertBlock of[8] = {};
+  constexpr ConvertBlock& operator[](Dtype d) { return of[static_cast<int>(d)]; }
+  constexpr ConvertBlock operator[](Dtype d) const { return of[static_cast<int>(d)]; }
+};
+constexpr ConvertTable convert_in_table() {
+  ConvertTable t;
+  t[Dtype::f32] = convert_block_of<float, double, double>;
+  t[Dtype::bf16] = convert_block_of<bf16, double, double>;
+  t[Dtype::f16] = convert_block_of<f16, double, double>;
+  t[Dtype::i32] = convert_block_of<std::int32_t, std::int64_t, std::int64_t>;
+  t[Dtype::u8] = convert_block_of<std::uint8_t, std::int64_t, std::int64_t>;
+  t[Dtype::boolean] = convert_block_of<bool, std::int64_t, std::int64_t>;
+  return t;
 }
-
 template <class Via>
-ConvertBlock convert_out(Dtype to) {
-  constexpr bool floating = std::is_same_v<Via, double>;
-  switch (to) {
-    case Dtype::f32: return convert_block_of<Via, Via, float>;
-    case Dtype::f64: return floating ? nullptr : convert_block_of<Via, Via, double>;
-    case Dtype::i64: return floating ? convert_block_of<Via, Via, std::int64_t> : nullptr;
-    case Dtype::i32: return convert_block_of<Via, Via, std::int32_t>;
-    case Dtype::u8: return convert_block_of<Via, Via, std::uint8_t>;
-    case Dtype::boolean: return convert_block_of<Via, Via, bool>;
-    case Dtype::bf16: return convert_block_of<Via, Via, bf16>;
-    default: return convert_block_of<Via, Via, f16>;
-  }
+constexpr ConvertTable convert_out_table() {
+  ConvertTable t;
+  t[Dtype::f32] = convert_block_of<Via, Via, float>;
+  t[Dtype::bf16] = convert_block_of<Via, Via, bf16>;
+  t[Dtype::f16] = convert_block_of<Via, Via, f16>;
+  t[Dtype::i32] = convert_block_of<Via, Via, std::int32_t>;
+  t[Dtype::u8] = convert_block_of<Via, Via, std::uint8_t>;
+  t[Dtype::boolean] = convert_block_of<Via, Via, bool>;
+  if constexpr (std::is_same_v<Via, double>)
+    t[Dtype::i64] = convert_block_of<Via, Via, std::int64_t>;
+  else t[Dtype::f64] = convert_block_of<Via, Via, double>;
+  return t;
 }
+inline constexpr ConvertTable convert_in = convert_in_table(),
+                              convert_out[2] = {convert_out_table<std::int64_t>(),
+                                                convert_out_table<double>()};
 
 /// The pairs that training and reading of images use.
 inline ConvertBlock convert_direct(Dtype from, Dtype to) {
@@ -134,8 +141,8 @@ void copy_strided(const char* s, Index s_bytes, char* t, Index t_bytes, Index n)
   for (Index i = 0; i < n; ++i) std::memcpy(t + i * t_bytes, s + i * s_bytes, Bytes);
 }
 /// n elements of 1, 2, 4 or 8 bytes, bit for bit; strides in bytes.
-inline void copy_elements(std::size_t size, const char* s, Index s_bytes, char* t, Index t_bytes,
-                          Index n) {
+inline __attribute__((noinline)) void copy_elements(std::size_t size, const char* s, Index s_bytes,
+                                                    char* t, Index t_bytes, Index n) {
   Index step = static_cast<Index>(size);
   if (s_bytes == step && t_bytes == step) {
     if (n > 0) std::memcpy(t, s, static_cast<std::size_t>(n) * size);
@@ -169,9 +176,7 @@ inline void convert(Dtype from, const void* source, Index source_stride, Dtype t
 
   const bool floating = detail::convert_via_double(from);
   detail::ConvertBlock only = detail::convert_direct(from, to);
-  detail::ConvertBlock in = detail::convert_in(from);
-  detail::ConvertBlock out =
-      floating ? detail::convert_out<double>(to) : detail::convert_out<std::int64_t>(to);
+  const detail::ConvertBlock in = detail::convert_in[from], out = detail::convert_out[floating][to];
   if (only == nullptr && in == nullptr) only = out;
   if (only == nullptr && out == nullptr) only = in;
 

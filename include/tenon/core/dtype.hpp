@@ -153,17 +153,19 @@ concept Element = detail::find_dtype<T>()
 template <Element T>
 inline constexpr Dtype dtype_of = static_cast<Dtype>(detail::find_dtype<T>());
 
+namespace detail {
+constexpr std::uint64_t size_at(Dtype d, std::uint64_t bytes) {
+  return bytes << 8 * static_cast<int>(d);
+}
+inline constexpr std::uint64_t sizes = size_at(Dtype::f64, 8) | size_at(Dtype::i64, 8) |
+                                       size_at(Dtype::f32, 4) | size_at(Dtype::i32, 4) |
+                                       size_at(Dtype::bf16, 2) | size_at(Dtype::f16, 2) |
+                                       size_at(Dtype::u8, 1) | size_at(Dtype::boolean, 1);
+}  // namespace detail
+
 /// Bytes of one element.
 TENON_FN constexpr std::size_t size_of(Dtype d) {
-  switch (d) {
-    case Dtype::f64:
-    case Dtype::i64: return 8;
-    case Dtype::f32:
-    case Dtype::i32: return 4;
-    case Dtype::bf16:
-    case Dtype::f16: return 2;
-    default: return 1;
-  }
+  return detail::sizes >> 8 * static_cast<int>(d) & 255;
 }
 
 /// The name used in messages, files and attributes: "f32", ..., "bool".

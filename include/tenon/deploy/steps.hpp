@@ -95,7 +95,7 @@ class Steps {
       push({Step::product, n.info->compute, {}, {at}});
     } else if (is_reduction(n)) {
       const Reduction* r2 = find_reduction(n.info->nodes[0].op->name);
-      if (!r2 || n.info->checks_index) refuse(n, "cannot be written as C++");
+      if (!r2 || n.info->check_labels) refuse(n, "cannot be written as C++");
       push({Step::reduction, n.info->compute, {}, {at}});
     } else {
       if (!is_copy(n) && (n.info->node_count != 1 || n.info->scalars))

@@ -42,15 +42,21 @@ struct ExpressionType {
   Extents known;  ///< dyn where run time decides
 };
 
+/// Flags of an expression: the product's operands are transposed; all leaves are defined and have
+/// the expression's own extents.
+enum ExpressionFlags : unsigned { transposed_a = 1, transposed_b = 2, leaves_alike = 4 };
+
+/// The context of an expression whose leaves nobody can take any more: it was evaluated or moved.
+inline constexpr Context closed{~std::uint64_t{0}};
+
 /// An expression as run-time code sees it. Behind it lie its leaves, its scalars and, where the
 /// type does not know them all, its extents.
 struct ExpressionHead {
   const ExpressionType* type;
-  Context context;
+  Context context;  ///< that of its birth, or `closed`
   Record* value = nullptr;
-  unsigned flags = 0;     ///< bits 0, 1: the product's operands are transposed
-  bool moved = false;     ///< nothing is left to release
-  bool borrowed = false;  ///< a LeafPart: who takes its handle takes a copy
+  unsigned flags = 0;  ///< ExpressionFlags
+  bool moved = false;  ///< nothing is left to release
 
   AnyTensor* leaf() { return reinterpret_cast<AnyTensor*>(this + 1); }
   Record** handle() { return reinterpret_cast<Record**>(this + 1); }  ///< leaves, to be moved
@@ -67,14 +73,17 @@ struct ExpressionHead {
     if (type->is_static) return;
     for (int i = 0; i < type->known.rank; ++i) dynamic()[i] = e[i];
   }
+  void set_moved() { moved = true, context = closed; }
 };
 
-inline __attribute__((noinline)) void release_leaves(ExpressionHead& e) noexcept {
-  for (int i = 0; i < e.type->handles; ++i) e.leaf()[i].reset();
+inline void release_leaves(ExpressionHead& e) noexcept {
+  const auto count = static_cast<std::size_t>(e.type->handles);
+  release_handles(e.handle(), count);
+  std::memset(e.handle(), 0, count * sizeof(Record*));
 }
 inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noexcept {
   if (e.value) e.value->drop();
-  release_leaves(e);
+  else release_handles(e.handle(), static_cast<std::size_t>(e.type->handles));
 }
 inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
                                                       ExpressionHead& from) noexcept {
@@ -82,7 +91,48 @@ inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
   const int words = t.handles + t.scalars + (t.is_static ? 0 : t.known.rank);
   std::memcpy(static_cast<void*>(&to), static_cast<void*>(&from),
               sizeof(ExpressionHead) + static_cast<std::size_t>(words) * sizeof(double));
-  from.value = nullptr, from.moved = true;
+  from.value = nullptr, from.set_moved();
+}
+
+struct Joining {};
+
+/// An operand of an operation that is being built, as run-time code sees it: an expression, which
+/// joins, a tensor that has a name (who takes the handle takes a copy), or a number.
+union Part {
+  ExpressionHead* head;
+  Record* leaf;
+  double number;
+};
+enum class PartKind : std::uint8_t { expression, leaf, number };
+
+/// What is known at compile time of an operation and its operands.
+struct JoinType {
+  int count;
+  const ExpressionType* type[3];
+  PartKind kind[3];
+  const OpInfo* op;
+  const char* name;
+};
+struct PartRef {
+  const ExpressionType* type;
+  PartKind kind;
+  Part part;
+
+  ExpressionHead* head() const { return kind == PartKind::expression ? part.head : nullptr; }
+  Extents extents() const {
+    if (kind == PartKind::expression) return part.head->extents();
+    if (kind == PartKind::number) return {};
+    return part.leaf ? part.leaf->shape() : AnyTensor{}.record("operand").shape();
+  }
+};
+
+template <int... I>
+TENON_INLINE void move_each(Record** to, Record** from, std::integer_sequence<int, I...>) {
+  const auto one = [](Record* r) {
+    asm("" : "+r"(r));
+    return r;
+  };
+  ((to[I] = one(from[I])), ...);
 }
 
 [[noreturn]] TENON_COLD inline void fail_moved() {
@@ -134,7 +184,7 @@ AnyTensor materialise(const E& e) {
     constexpr expr::CallFacts fixed{Tr::facts.axes, Tr::facts.total, 0, L::value.keepdims,
                                     L::value.dropped_leaves};
     expr::CallFacts facts = fixed;
-    facts.transposed = static_cast<std::uint8_t>(e.head().flags);
+    facts.flags = static_cast<std::uint8_t>(e.head().flags);
     return run_statement(
         expr::GroupTag<typename L::group, typename Tr::compute, Tr::facts.product>{},
         e.head().leaf(), Tr::handles, e.head().scalar(), facts, dtype_of<typename E::element>,
@@ -157,11 +207,15 @@ class Expression {
   using compute = typename Tr::compute;
   static constexpr int rank = S::rank;
 
-  /// Empty: to be filled by a join.
-  Expression() : head_{&detail::TypeOf<Tr, T, S>::value, Context{}} {}
+  /// Empty: to be filled.
+  Expression() : head_{&detail::TypeOf<Tr, T, S>::value, Context{}}, leaf_{} {}
+  /// To be filled by a join, and until then without anything to release.
+  explicit Expression(detail::Joining) : head_{&detail::TypeOf<Tr, T, S>::value, Context{}} {
+    head_.moved = true;
+  }
   Expression(Expression&& other) noexcept { detail::move_expression(head_, other.head_); }
   Expression(const Expression& other) : Expression() {
-    head_.context = other.head_.context, head_.set_extents(other.head_.extent());
+    head_.set_extents(other.head_.extent());
     set_value(other.value());
   }
   ~Expression() {
@@ -180,7 +234,7 @@ class Expression {
     if (!head_.value) {
       if (head_.moved) detail::fail_moved();
       AnyTensor v = detail::materialise(*this);
-      held().swap(v);
+      set_value(std::move(v));
       detail::release_leaves(head_);
     }
     return held();
@@ -204,14 +258,38 @@ class Expression {
 
   // For joining and the door.
   detail::ExpressionHead& head() const { return head_; }
-  void set_value(AnyTensor v) { held().swap(v); }
+  void set_value(AnyTensor v) const {
+    held().swap(v);
+    head_.context = detail::closed, head_.flags = 0;
+  }
+  /// Whether a statement built now may take the leaves: nothing was computed or moved yet and,
+  /// unless this is a value itself, it was built under the same recorder.
+  bool joins(Context now) const {
+    return Tr::is_value ? !(head_.context == detail::closed) : head_.context == now;
+  }
+  const Index* dynamic() const { return reinterpret_cast<const Index*>(leaf_ + handles + scalars); }
+  template <class Result>
+  unsigned alike() const {
+    return std::is_same_v<S, Result> ? head_.flags & detail::leaves_alike : 0u;
+  }
+  /// Moves leaves and scalars. One by one: two handles in one register would wait for the stores
+  /// of both.
+  void move_to(Record** handle, double* scalar) {
+    detail::move_each(handle, leaf_, std::make_integer_sequence<int, handles>{});
+    std::memcpy(scalar, leaf_ + handles, scalars * sizeof(double));
+    head_.set_moved();
+  }
+  static constexpr detail::PartKind kind = detail::PartKind::expression;
+  static constexpr const detail::ExpressionType* type = &detail::TypeOf<Tr, T, S>::value;
+  detail::Part part() const { return {.head = &head_}; }
 
  private:
   AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
 
-  static constexpr int words = Tr::handles + Tr::scalars + (S::is_static ? 0 : rank);
+  static constexpr std::size_t handles = Tr::handles, scalars = Tr::scalars,
+                               words = handles + scalars + (S::is_static ? 0 : rank);
   mutable detail::ExpressionHead head_;
-  mutable Record* leaf_[words > 0 ? words : 1] = {};  // and scalars, and extents
+  mutable Record* leaf_[words > 0 ? words : 1];  // and scalars, and extents
 };
 static_assert(sizeof(double) == sizeof(Record*) && sizeof(Index) == sizeof(Record*),
               "tenon: scalars and extents share the array of handles");
@@ -256,6 +334,7 @@ template <class T, class S>
 Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, const Index* extents) {
   Expression<expr::LeafTree<compute_t<T>>, T, S> e;
   if constexpr (!S::is_static) e.head().set_extents(extents);
+  e.head().flags = t.defined() ? leaves_alike : 0u;
   e.head().leaf()[0].swap(t);
   return e;
 }
@@ -263,12 +342,12 @@ template <class T, class S>
 Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t) {
   Expression<expr::LeafTree<compute_t<T>>, T, S> e;
   if constexpr (!S::is_static) e.head().set_extents(t.record("operand").extents);
+  e.head().flags = t.defined() ? leaves_alike : 0u;
   e.head().leaf()[0].swap(t);
   return e;
 }
 
-/// A tensor that has a name, as a part of a new expression: laid out like its leaf as an
-/// expression, but the handle is borrowed until the parts join, so there is nothing to release.
+/// A tensor that has a name, as a part of a new expression; the handle is borrowed until they join.
 template <class T, class S>
 class LeafPart {
  public:
@@ -277,16 +356,24 @@ class LeafPart {
   using shape_type = S;
   using compute = typename tree::compute;
 
-  explicit LeafPart(const AnyTensor& t) : head_{&TypeOf<tree, T, S>::value, Context{}} {
-    head_.borrowed = true;
-    *head_.handle() = t.get();
-    if constexpr (!S::is_static) head_.set_extents(t.record("operand").extents);
+  explicit LeafPart(const AnyTensor& t) : record_(t.get()) {}
+  bool joins(Context) const { return record_ && !record_->writers; }
+  const Index* dynamic() const { return record_->extents; }
+  /// leaves_alike in an expression of this shape.
+  template <class Result>
+  static constexpr unsigned alike() {
+    return std::is_same_v<S, Result> ? leaves_alike : 0u;
   }
-  ExpressionHead& head() { return head_; }
+  void move_to(Record** handle, double*) const {
+    record_->references.count(1, Order::relaxed);
+    *handle = record_;
+  }
+  static constexpr PartKind kind = PartKind::leaf;
+  static constexpr const ExpressionType* type = &TypeOf<tree, T, S>::value;
+  Part part() const { return {.leaf = record_}; }
 
  private:
-  ExpressionHead head_;
-  Record* leaf_[1 + (S::is_static ? 0 : S::rank)];  // and extents
+  Record* record_;
 };
 
 /// An operand as a part of a new expression: temporaries as they are, whatever has a name as a

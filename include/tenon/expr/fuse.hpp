@@ -171,16 +171,16 @@ inline Index resolve(Index e, const AnyTensor* const* argument) {
   return argument[k / max_rank]->get()->extents[k % max_rank];
 }
 
-/// Checks what run time must, and puts arguments and literals in the order of the group.
+/// Checks what run time must, and puts arguments and literals in the order of the group. leaf: the
+/// handles, borrowed.
 inline void prepare_call(const FuseCall& c, const AnyTensor* const* argument, const double* number,
-                         AnyTensor* leaf, double* scalar) {
-  for (int i = 0; i < c.leaves; ++i) argument[c.leaf_argument[i]]->record("fuse");
+                         const Record** leaf, double* scalar) {
+  for (int i = 0; i < c.leaves; ++i) leaf[i] = &argument[c.leaf_argument[i]]->record("fuse");
   for (int i = 0; i < c.agreements; ++i) {
     const Index l = resolve(c.agree[i].left, argument), r = resolve(c.agree[i].right, argument);
     if (l != r) [[unlikely]]
       fail_agreement("fuse", c.agree[i].axis, l, r);
   }
-  for (int i = 0; i < c.leaves; ++i) leaf[i] = *argument[c.leaf_argument[i]];
   for (int i = 0; i < c.scalars; ++i) {
     const int from = c.scalar_argument[i];
     scalar[i] = from < 0 ? c.literal[-1 - from] : number[from];

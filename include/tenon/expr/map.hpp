@@ -13,13 +13,34 @@ namespace detail {
 template <class T>
 using ScalarTree = expr::Tree<compute_t<T>, expr::Facts{}, Shape<>, expr::scalar_word>;
 
-/// A number among the operands takes the tensors' element type.
+/// A number among the operands; it takes the tensors' element type.
+template <class T>
+class NumberPart {
+ public:
+  using tree = ScalarTree<T>;
+  using element = T;
+  using shape_type = Shape<>;
+  using compute = typename tree::compute;
+
+  explicit NumberPart(double x) : number_(x) {}
+  bool joins(Context) const { return true; }
+  template <class>
+  static constexpr unsigned alike() {
+    return leaves_alike;
+  }
+  void move_to(Record**, double* scalar) const { *scalar = number_; }
+  static constexpr PartKind kind = PartKind::number;
+  static constexpr const ExpressionType* type = &TypeOf<tree, T, Shape<>>::value;
+  Part part() const { return {.number = number_}; }
+
+ private:
+  double number_;
+};
+
 template <class T, class X>
 decltype(auto) part_of(X&& x) {
   if constexpr (Number<X>) {
-    Expression<ScalarTree<T>, T, Shape<>> e;
-    *e.head().scalar() = static_cast<double>(x);
-    return e;
+    return NumberPart<T>(static_cast<double>(x));
   } else if constexpr (std::is_lvalue_reference_v<X> && is_tensor<std::remove_cvref_t<X>>) {
     return LeafPart<element_of<X>, shape_of<X>>(x.any());
   } else if constexpr (std::is_lvalue_reference_v<X> && is_expression<std::remove_cvref_t<X>>) {
@@ -51,47 +72,40 @@ struct ElementOf<X, Xs...> {
 
 /// Op on parts that cannot fuse, computed at once under the current context
 /// (kernel/materialise.hpp).
-AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count, Dtype dtype);
+AnyTensor operate_now(const OpInfo& op, const PartRef* part, int count, Dtype dtype);
 
 /// The extents of an element-wise result; what is `dyn` is checked now.
-inline void join_extents(ExpressionHead& r, ExpressionHead* const* part, int count,
-                         const char* name) {
-  Extents all = part[0]->extents(), known = part[0]->type->known;
+inline void join_extents(ExpressionHead& r, const PartRef* part, int count, const char* name) {
+  Extents all = part[0].extents(), known = part[0].type->known;
   for (int i = 1; i < count; ++i) {
-    const ExpressionType& t = *part[i]->type;
-    all = broadcast_checked(name, all, known.extent, part[i]->extents(), t.known.extent);
+    const ExpressionType& t = *part[i].type;
+    all = broadcast_checked(name, all, known.extent, part[i].extents(), t.known.extent);
     known = broadcast(known, t.known).extents;
   }
   r.set_extents(all.extent);
 }
-/// How the extents of a result come about: they are all static, all parts that have axes are of the
-/// result's type, or the parts broadcast.
-enum class Alike { known, equal, no };
-/// The extents of r from a part of its type, or of rank 0; false if a part before had others: then
-/// join_extents finds the words.
-inline bool take_extents(ExpressionHead& r, ExpressionHead& p, bool& taken) {
-  const int rank = p.type->known.rank;
-  Index *to = r.dynamic(), *from = p.dynamic();
-  for (int k = 0; k < rank; ++k)
-    if (!taken) to[k] = from[k];
-    else if (to[k] != from[k]) return false;
-  taken |= rank > 0;
-  return true;
-}
 /// Whether a part cannot join a statement built now: it holds its value already, or belongs to
 /// another context, built while paused or under another recorder. Leaves and numbers belong to any.
 inline bool late(const ExpressionHead& p, Context now = Context::current()) {
-  return p.value || p.moved || (!p.type->is_value && !(p.context == now));
+  return p.context == closed || (!p.type->is_value && !(p.context == now));
 }
 /// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
-inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
+inline void absorb(ExpressionHead& r, const PartRef* part, int count) {
   Record** to = r.handle() + (r.type->facts.product ? 1 : 0);
   double* scalar = r.scalar();
   for (int i = 0; i < count; ++i) {
-    ExpressionHead& p = *part[i];
+    const ExpressionType& t = *part[i].type;
+    if (part[i].kind == PartKind::leaf) {
+      *to++ = AnyTensor::retained(part[i].part.leaf);
+      continue;
+    }
+    if (part[i].kind == PartKind::number) {
+      *scalar++ = part[i].part.number;
+      continue;
+    }
+    ExpressionHead& p = *part[i].part.head;
     if (p.moved) [[unlikely]]  // std::move(e) + std::move(e)
       fail_moved();
-    const ExpressionType& t = *p.type;
     Record** from = p.handle();
     int k = 0;
     if (t.facts.product) [[unlikely]] {
@@ -99,29 +113,31 @@ inline void absorb(ExpressionHead& r, ExpressionHead* const* part, int count) {
       r.handle()[r.type->leaves + 1] = from[t.leaves + 1];
       r.flags = p.flags, k = 1;
     }
-    if (p.borrowed) *to++ = AnyTensor::retained(*from);
-    else
-      for (; k < t.leaves; ++k) *to++ = from[k];
+    for (; k < t.leaves; ++k) *to++ = from[k];
     for (k = 0; k < t.scalars; ++k) *scalar++ = p.scalar()[k];
-    p.moved = true;
+    p.set_moved();
   }
 }
-/// Fills r, the expression of an operation on parts; those that cannot fuse are computed at once.
-inline __attribute__((noinline)) void join(ExpressionHead& r, ExpressionHead* const* part,
-                                           int count, Alike alike, const OpInfo& op,
-                                           const char* name) {
+/// Fills r, the expression of an operation on parts, whatever they are; those that cannot fuse are
+/// computed at once.
+inline __attribute__((noinline)) void join(ExpressionHead& r, const JoinType& j,
+                                           const Part* parts) {
   const Context now = r.context = Context::current();
-  bool same = alike != Alike::no, taken = false, fits = true;
-  for (int i = 0; i < count; ++i) {
-    if (alike == Alike::equal) same = same && take_extents(r, *part[i], taken);
-    fits = fits && !late(*part[i], now);
+  std::memset(r.handle(), 0, static_cast<std::size_t>(r.type->handles) * sizeof(Record*));
+  r.moved = false;
+  bool fits = true, known = true;
+  PartRef part[3];
+  for (int i = 0; i < j.count; ++i) {
+    part[i] = {j.type[i], j.kind[i], parts[i]};
+    fits = fits && !(part[i].head() && late(*part[i].head(), now));
+    known = known && j.type[i]->is_static;
   }
-  if (!same) [[unlikely]]
-    join_extents(r, part, count, name);
+  if (!known) join_extents(r, part, j.count, j.name);
   if (fits) [[likely]]
-    return absorb(r, part, count);
-  AnyTensor value = operate_now(op, part, count, r.type->element);
+    return absorb(r, part, j.count);
+  AnyTensor value = operate_now(*j.op, part, j.count, r.type->element);
   reinterpret_cast<AnyTensor&>(r.value).swap(value);
+  r.context = closed, r.flags = 0;
 }
 
 template <class Op, class C, class... Ps>
@@ -202,32 +218,92 @@ decltype(auto) prepared(P& p) {
   if constexpr (Evaluate) return as_leaf(std::move(p));
   else return static_cast<P&>(p);
 }
-template <class S, class... Ps>
-constexpr Alike alike() {
-  if constexpr (S::is_static && (Ps::is_static && ...)) return Alike::known;
-  else if constexpr (((std::is_same_v<Ps, S> || std::is_same_v<Ps, Shape<>>)&&...))
-    return Alike::equal;
-  else return Alike::no;
+template <class S, class P>
+TENON_INLINE bool same_extents([[maybe_unused]] const Index* e, [[maybe_unused]] const P& p) {
+  bool same = true;
+  if constexpr (!std::is_same_v<typename P::shape_type, Shape<>>)
+    for (int i = 0; i < S::rank; ++i) same = same && e[i] == p.dynamic()[i];
+  return same;
 }
+template <class S, class P, class... Ps>
+TENON_INLINE const Index* first_extents(const P& p, const Ps&... rest) {
+  if constexpr (std::is_same_v<typename P::shape_type, S>) return p.dynamic();
+  else return first_extents<S>(rest...);
+}
+// Whether no expression comes twice: std::move(e) + std::move(e).
+template <class P, class Q>
+TENON_INLINE bool differ([[maybe_unused]] const P& p, [[maybe_unused]] const Q& q) {
+  if constexpr (std::is_same_v<P, Q> && is_expression<P>) return &p != &q;
+  else return true;
+}
+template <class P, class... Ps>
+TENON_INLINE bool all_differ(const P& p, const Ps&... rest) {
+  if constexpr (sizeof...(Ps) == 0) return true;
+  else return (differ(p, rest) && ...) && all_differ(rest...);
+}
+template <class P, class... Ps>
+TENON_INLINE void move_parts(Record** handle, double* scalar, P& p, Ps&... rest) {
+  p.move_to(handle, scalar);
+  if constexpr (sizeof...(Ps) > 0)
+    move_parts(handle + P::tree::handles, scalar + P::tree::scalars, rest...);
+}
+/// The short way of join: all parts fuse, none holds a product, and those that have axes have the
+/// result's. False, and nothing is done, where it does not apply.
+template <class R, class... Ps>
+TENON_INLINE bool join_short(R& r, Ps&... p) {
+  using S = typename R::shape_type;
+  const Context now = Context::current();
+  if (!(p.joins(now) && ...) || !all_differ(p...)) return false;
+  if constexpr (!S::is_static) {
+    const Index* e = first_extents<S>(p...);
+    if (!(same_extents<S>(e, p) && ...)) return false;
+    for (int i = 0; i < S::rank; ++i) r.head().dynamic()[i] = e[i];
+  }
+  r.head().context = now;
+  r.head().flags = (p.template alike<S>() & ...);
+  r.head().moved = false;
+  move_parts(r.head().handle(), reinterpret_cast<double*>(r.head().handle() + R::tree::handles),
+             p...);
+  return true;
+}
+/// Whether all is known about the extents: they are static, or those of all parts that have axes
+/// are of the result's type.
+template <class S, class... Ps>
+constexpr bool alike() {
+  return (S::is_static && (Ps::is_static && ...)) ||
+         ((std::is_same_v<Ps, S> || std::is_same_v<Ps, Shape<>>)&&...);
+}
+template <class Op, class C, class... Ps>
+struct JoinOf {
+  static constexpr JoinType value = {static_cast<int>(sizeof...(Ps)),
+                                     {Ps::type...},
+                                     {Ps::kind...},
+                                     op_pointer(expr::OpTag<Op, C>{}),
+                                     Op::name};
+};
+/// The short way is compiled into every operator: only small statements feel what it saves.
+inline constexpr int short_join = 6;
 template <class Op, class C, class R, class... Ps>
 void join_parts(R& r, Ps&&... p) {
-  ExpressionHead* const part[] = {&p.head()...};
-  constexpr Alike how =
-      alike<typename R::shape_type, typename std::remove_cvref_t<Ps>::shape_type...>();
-  join(r.head(), part, static_cast<int>(sizeof...(Ps)), how, *op_pointer(expr::OpTag<Op, C>{}),
-       Op::name);
+  if constexpr (!R::tree::facts.product && R::tree::handles + R::tree::scalars <= short_join &&
+                alike<typename R::shape_type, typename std::remove_cvref_t<Ps>::shape_type...>())
+    if (join_short(r, p...)) [[likely]]
+      return;
+  const Part part[] = {p.part()...};
+  join(r.head(), JoinOf<Op, C, std::remove_cvref_t<Ps>...>::value, part);
 }
 template <class Op, class M, class R, int... I, class... Ps>
 void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {
   join_parts<Op, typename M::compute>(r, prepared<M::joint.evaluate[I]>(p)...);
 }
 
-/// The expression Op(p...) of parts.
+/// The expression Op(p...) of parts. Its type is written down: clang 16 makes a function whose type
+/// it deduces move its result.
 template <class Op, class... Ps>
-auto combine(Ps&&... p) {
+typename Mapped<Op, std::remove_cvref_t<Ps>...>::type combine(Ps&&... p) {
   using M = Mapped<Op, std::remove_cvref_t<Ps>...>;
   check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
-  typename M::type r;
+  typename M::type r{Joining{}};
   if constexpr (M::joint.evaluate[0] || M::joint.evaluate[1] || M::joint.evaluate[2])
     join_prepared<Op, M>(r, std::make_integer_sequence<int, M::count>{}, p...);
   else join_parts<Op, typename M::compute>(r, p...);

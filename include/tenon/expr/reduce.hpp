@@ -28,9 +28,9 @@ AnyTensor total_now(const ExpressionType& type, const AnyTensor& x, bool mean, D
 template <class Tr, class T, class S, class P>
 Expression<Tr, T, S> rebuilt(P& p, const Extents& e) {
   Expression<Tr, T, S> r;
-  ExpressionHead* const part[] = {&p.head()};
   r.head().context = Context::current(), r.head().set_extents(e.extent);
-  absorb(r.head(), part, 1);
+  r.head().flags = p.head().flags & (transposed_a | transposed_b);
+  p.move_to(r.head().handle(), r.head().scalar());
   return r;
 }
 

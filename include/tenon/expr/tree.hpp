@@ -51,7 +51,7 @@ using LeafTree = Tree<C, Facts{}, Shape<>, leaf_word>;
 /// keeps them, which row leaves lack them, what becomes of all rows (a Total), transposed operands
 /// of its product (bits 0, 1).
 struct CallFacts {
-  std::uint8_t axes = 0, total = 0, transposed = 0;
+  std::uint8_t axes = 0, total = 0, flags = 0;  ///< flags: the expression's
   bool keepdims = false;
   std::uint32_t dropped_leaves = 0;
 };

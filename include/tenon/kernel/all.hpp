@@ -7,6 +7,7 @@
 #include <tenon/kernel/cpu/gemm_block.hpp>
 #include <tenon/kernel/cpu/gemm_tile.hpp>
 #include <tenon/kernel/cpu/gemv.hpp>
+#include <tenon/kernel/cpu/lanes.hpp>
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
 #include <tenon/kernel/cpu/single.hpp>
@@ -18,6 +19,7 @@
 #include <tenon/kernel/generated.hpp>
 #include <tenon/kernel/group_run.hpp>
 #include <tenon/kernel/interpret.hpp>
+#include <tenon/kernel/labels.hpp>
 #include <tenon/kernel/materialise.hpp>
 #include <tenon/kernel/op_info.hpp>
 #include <tenon/kernel/product.hpp>

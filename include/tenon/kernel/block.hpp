@@ -17,20 +17,21 @@ struct Block {
   const void* const* leaf = nullptr;
   const Count* leaf_row = nullptr;  ///< distance between rows
   const Count* leaf_step = nullptr;
+  std::uint32_t unread = 0;  ///< bit i: there is nothing to read of leaf i, whose step is 0
   const double* scalar = nullptr;
   void* out = nullptr;  ///< forward; one element a row when the result is constant along it
   Count out_row = 0;
-  void* kept =
-      nullptr;  ///< two numbers a reduction and row: written forward if not null, read backward
-  // Backward.
-  const void* dy = nullptr;
-  Count dy_row = 0, dy_step = 0;
-  const void* y = nullptr;  ///< the result, for kernels that start from it
-  Count y_row = 0;
-  void* const* gradient = nullptr;
-  const Count* gradient_row = nullptr;
-  const Count* gradient_step = nullptr;
-  const std::uint8_t* gradient_mode = nullptr;
+  /// Two numbers a reduction and row: written forward if not null, read backward.
+  void* kept = nullptr;
+  // Backward, set by who calls it: small statements would feel the time to clear them.
+  const void* dy;
+  Count dy_row, dy_step;
+  const void* y;  ///< the result, for kernels that start from it
+  Count y_row;
+  void* const* gradient;
+  const Count* gradient_row;
+  const Count* gradient_step;
+  const std::uint8_t* gradient_mode;
 };
 
 using Kernel = void (*)(const Block&);

@@ -12,28 +12,17 @@ inline constexpr Index tile = 4096;  // elements per call of a kernel, where row
 // row.
 struct Dense {
   const void* leaf[max_leaves];
-  Index step[max_leaves];
+  const Index* step;
   Index n;
   const Record* shape;
+  Index steps[max_leaves];
   static constexpr Index row[max_leaves] = {};
+  static constexpr Index one[max_leaves] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-  bool fits(const StatementInfo& info, const AnyTensor* operand) {
-    if (info.depth || info.row_root || info.reductions || info.row_leaves || info.product)
-      return false;
-    shape = operand[0].get();
-    for (int i = 1; i < info.leaves; ++i)
-      if (operand[i].get()->rank > shape->rank) shape = operand[i].get();
-    n = shape->size();
-    if (n > tile || n == 0) return false;
-    for (int i = 0; i < info.leaves; ++i) {
-      const Record& r = *operand[i].get();
-      if (r.generated || r.place || r.dtype != info.compute || (r.valueless && info.reads >> i & 1))
-        return false;
-      leaf[i] = r.data, step[i] = 1;
-      if (r.rank == 0 && shape->rank > 0) step[i] = 0;
-      else if (!r.alike(*shape) || !r.contiguous()) return false;
-    }
-    return true;
+  /// unread: bit i: nobody reads the elements of operand i.
+  bool fits(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
+    return info.elementwise && (same(info, operand, unread) || mixed(info, operand, unread));
   }
   abi::Block block(const double* scalar) const {
     abi::Block b;
@@ -41,47 +30,91 @@ struct Dense {
     b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
     return b;
   }
+  std::size_t bytes() const { return static_cast<std::size_t>(n) * size_of(shape->dtype); }
+
+ private:
+  bool sized() {
+    n = shape->size();
+    return n <= tile && n > 0;
+  }
+  // All of one kind and extents.
+  bool same(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
+    shape = operand[0].get(), step = one;
+    if (!shape) return false;
+    const std::uint64_t kind = shape->bits() & ~RecordKind::valueless_bits;
+    if (shape->dtype != info.compute || !shape->dense || shape->place) return false;
+    std::uint64_t differ = 0;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record* r = operand[i].get();
+      if (!r) return false;
+      differ |= (r->bits() ^ kind) & ~(unread >> i & 1 ? RecordKind::valueless_bits : 0);
+      for (int k = 0; k < shape->rank; ++k)
+        differ |= static_cast<std::uint64_t>(r->extents[k] ^ shape->extents[k]);
+      leaf[i] = r->data;
+    }
+    if (differ) return false;
+    return sized();
+  }
+  // Numbers among them, or views that are contiguous.
+  TENON_COLD bool mixed(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
+    shape = &operand[0].record(info.name), step = steps;
+    for (int i = 1; i < info.leaves; ++i)
+      if (operand[i].record(info.name).rank > shape->rank) shape = operand[i].get();
+    if (!sized()) return false;
+    for (int i = 0; i < info.leaves; ++i) {
+      const Record& r = *operand[i].get();
+      if (r.generated || r.place || r.dtype != info.compute || (r.valueless && !(unread >> i & 1)))
+        return false;
+      leaf[i] = r.data, steps[i] = 1;
+      if (r.rank == 0 && shape->rank > 0) steps[i] = 0;
+      else if (!r.alike(*shape) || !r.contiguous()) return false;
+    }
+    return shape->dense;
+  }
 };
 
 inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, const double* scalar,
                           AnyTensor& result, Dtype dtype) {
   Dense d;
-  if (dtype != info.compute || !d.fits(info, leaf)) return false;
-  if (!result.defined()) result = AnyTensor::empty(dtype, d.shape->shape());
+  if (dtype != info.compute || !d.fits(info, leaf, 0)) return false;
+  if (!result.defined()) result = AnyTensor::empty_like(*d.shape, d.bytes());
   else if (result.dtype() != dtype || !result.contiguous() || result.size() != d.n) return false;
   abi::Block b = d.block(scalar);
-  b.out = result.raw_writable();
+  b.out = result.get()->data;
   info.forward(b);
   return true;
 }
 
 inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   Dense d;
-  if (!d.fits(info, c.operand)) return false;
+  if (!d.fits(info, c.operand, ~info.reads)) return false;
   const Record& dy = *c.dy.get();
   if (dy.dtype != info.compute || !dy.contiguous() || dy.generated || dy.place) return false;
   void* gradient[max_leaves];
-  std::uint8_t mode[max_leaves];
+  std::uint8_t mode[max_leaves] = {};
+  static_assert(abi::gradient_none == 0);
   abi::Block b = d.block(c.scalar);
-  const Extents e = d.shape->shape();
-  for (int i = 0; i < info.leaves; ++i) {
-    mode[i] = abi::gradient_none;
-    if (!(info.reads >> i & 1)) d.leaf[i] = dy.data;
-    if (!(c.wanted >> i & 1)) continue;
-    if (!c.gradient[i].defined()) {
-      c.gradient[i] = AnyTensor::empty(info.compute, d.step[i] ? e : Extents{});
-      c.accumulate &= ~(1u << i);
+  const std::size_t bytes = d.bytes();
+  const std::uint32_t all = (1u << info.leaves) - 1;
+  for (std::uint32_t left = all & ~info.reads; left; left &= left - 1)
+    d.leaf[__builtin_ctz(left)] = dy.data;
+  for (std::uint32_t left = c.wanted & all; left; left &= left - 1) {
+    const int i = __builtin_ctz(left);
+    const std::uint32_t bit = left & -left;
+    AnyTensor& g = c.gradient[i];
+    bool adds = c.accumulate & bit;
+    if (!g.defined()) {
+      AnyTensor made = d.step[i] ? AnyTensor::empty_like(*d.shape, bytes)
+                                 : AnyTensor::empty(info.compute, Extents{});
+      g.swap(made);
+      c.accumulate &= ~bit, adds = false;
     }
-    gradient[i] = c.gradient[i].raw_writable();
-    if (!(info.reached >> i & 1)) {  // steps and comparisons only: the kernel writes nothing
-      if (!(c.accumulate >> i & 1))
-        std::memset(gradient[i], 0,
-                    static_cast<std::size_t>(c.gradient[i].size()) * size_of(info.compute));
-      continue;
-    }
-    mode[i] = c.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
+    gradient[i] = g.get()->data;
+    if (info.reached & bit) mode[i] = adds ? abi::gradient_add : abi::gradient_write;
+    else if (!adds)  // steps and comparisons only: the kernel writes nothing
+      std::memset(gradient[i], 0, static_cast<std::size_t>(g.size()) * size_of(info.compute));
   }
-  b.dy = dy.data, b.dy_step = 1;
+  b.dy = dy.data, b.dy_row = 0, b.dy_step = 1;
   b.gradient = gradient, b.gradient_row = Dense::row, b.gradient_step = d.step,
   b.gradient_mode = mode;
   info.backward(b);

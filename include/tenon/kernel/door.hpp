@@ -4,20 +4,22 @@
 #include <tenon/core/atomic.hpp>
 #include <tenon/kernel/fill.hpp>
 #include <tenon/kernel/group_run.hpp>
+#include <tenon/kernel/labels.hpp>
 #include <tenon/kernel/op_info.hpp>
 
 namespace tenon::inline TENON_ISA {
 
 namespace detail {
-inline Atomic<bool>& kernels_on() {
-  static constinit Atomic<bool> on{true};
-  return on;
+/// Computes a group operation by operation; null while groups run as kernels. A pointer, so that
+/// programs that never ask for it do not compile it.
+using OneByOne = AnyTensor (*)(const StatementInfo&, const AnyTensor* operand, const double* scalar,
+                               const GroupCall&, Dtype);
+inline Atomic<OneByOne>& one_by_one() {
+  static constinit Atomic<OneByOne> compute{nullptr};
+  return compute;
 }
+inline bool kernels_on() { return !one_by_one().load(Order::relaxed); }
 }  // namespace detail
-
-/// Whether groups run as fused kernels (the default) or operation by operation: the same values up
-/// to rounding, slower; for tests and debugging.
-inline void use_compiled_kernels(bool yes) { detail::kernels_on().store(yes); }
 
 /// Tells the recorder of `context` of a statement that does not fuse. Nothing is told when nobody
 /// records or the result has no gradient.
@@ -51,32 +53,15 @@ AnyTensor cast(const AnyTensor& x, Dtype to, Context context);
 AnyTensor interpret_forward(const StatementInfo& info, const AnyTensor* operand,
                             const double* scalar, const GroupCall& how, Dtype dtype);
 void interpret_backward(BackwardCall& call, const GroupCall& how, Context context);
+}  // namespace kernel
 
-namespace detail {
-
-TENON_COLD inline void check_index(const AnyTensor& label, Index n) {
-  if (label.get()->place) return device_calls().check_index(label, n);
-  AnyTensor l = label.to(Dtype::i64).to_contiguous();
-  const auto* p = static_cast<const std::int64_t*>(l.raw());
-  for (Index i = 0; i < l.size(); ++i)
-    if (p[i] < 0 || p[i] >= n)
-      fail(Error::index,
-           {"pick: label ", p[i], " at position ", i, " is out of range for ", n, " classes"});
-}
-inline void check_labels(const StatementInfo& info, const AnyTensor* operand,
-                         const GroupCall& how) {
-  Extents e = group_extents(info, operand, how);
-  Index n = 1;
-  for (int i = 0; i < e.rank; ++i) n *= how.axes >> i & 1 ? e.extent[i] : 1;
-  if (info.compute == Dtype::f32 && n > (Index{1} << 24))
-    fail(Error::unsupported,
-         {"pick: ", n, " classes are more than f32 can number exactly (16777216); use f64"});
-  for (const StatementNode* node = info.nodes; node != info.nodes + info.node_count; ++node)
-    if (node->op->reduction && node->op->arity == 2 && node->operand[1] < info.leaves)
-      check_index(operand[node->operand[1]], n);
+/// Whether groups run as fused kernels (the default) or operation by operation: the same values up
+/// to rounding, slower; for tests and debugging.
+inline void use_compiled_kernels(bool yes) {
+  detail::one_by_one().store(yes ? nullptr : kernel::interpret_forward);
 }
 
-}  // namespace detail
+namespace kernel {
 
 /// The factor of a mean over all rows, which follows from the operands' extents.
 inline void settle_scale(const StatementInfo& info, const AnyTensor* operand, GroupCall& how) {
@@ -90,17 +75,17 @@ inline void settle_scale(const StatementInfo& info, const AnyTensor* operand, Gr
 /// What depends on the operands in how a group is called. Checks labels.
 inline void settle_call(const StatementInfo& info, const AnyTensor* operand, GroupCall& how) {
   settle_scale(info, operand, how);
-  if (info.checks_index) [[unlikely]]
-    detail::check_labels(info, operand, how);
+  if (info.check_labels) [[unlikely]]
+    info.check_labels(info, operand, how);
 }
 /// The value of a group, by its kernel or operation by operation; nobody hears of it. result: where
 /// to, or undefined.
 inline void compute(const StatementInfo& info, const AnyTensor* operand, const double* scalar,
                     const GroupCall& how, Dtype dtype, bool keep, AnyTensor& result,
                     AnyTensor& kept) {
-  if (!tenon::detail::kernels_on().load(Order::relaxed) &&
-      !(info.node_count == 1 && !info.product) && info.node_count > 0) [[unlikely]]
-    result = interpret_forward(info, operand, scalar, how, dtype);
+  if (const auto one_by_one = tenon::detail::one_by_one().load(Order::relaxed);
+      one_by_one && !(info.node_count == 1 && !info.product) && info.node_count > 0) [[unlikely]]
+    result = one_by_one(info, operand, scalar, how, dtype);
   else if (info.product) info.run_product(info, operand, scalar, how, dtype, keep, result, kept);
   else run_forward(info, operand, scalar, how, result, dtype, keep && info.reductions, kept);
 }
@@ -133,6 +118,53 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
   return result;
 }
 
+/// The attributes of statements that have none: a tape need not copy them.
+inline constexpr Attributes no_attributes = GroupCall{}.pack();
+
+/// Tells recorder and tracer of an element-wise statement.
+inline __attribute__((noinline)) void record_plain(const StatementInfo& info,
+                                                   const AnyTensor* operand, const double* scalar,
+                                                   const AnyTensor& result, Context context) {
+  Recorder* recorder = is_floating(result.dtype()) ? find_recorder(context) : nullptr;
+  Tracer* tracer = ambient().tracer;
+  if (!recorder && !tracer) return;
+  Statement s{&info, operand, info.leaves, scalar, &no_attributes, &result};
+  if (tracer) [[unlikely]]
+    tracer->statement(*tracer, s);
+  if (recorder) recorder->record(s);
+}
+/// evaluate for element-wise statements, most of which need none of its questions.
+inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* operand,
+                                const double* scalar, Dtype dtype, Context context) {
+  AnyTensor result;
+  if (!tenon::detail::kernels_on() || !detail::forward_dense(info, operand, scalar, result, dtype))
+      [[unlikely]]
+    return evaluate(info, operand, info.leaves, scalar, GroupCall{}, dtype, context);
+  ++counters().forward;
+  record_plain(info, operand, scalar, result, context);
+  return result;
+}
+/// The same where all operands are alike and dense, with these elements.
+inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& info,
+                                                          const AnyTensor* operand,
+                                                          const void* const* data,
+                                                          const double* scalar, Context context) {
+  const Record& shape = *operand[0].get();
+  const Index n = shape.size();
+  if (n == 0 || n > detail::tile || !tenon::detail::kernels_on()) [[unlikely]]
+    return evaluate(info, operand, info.leaves, scalar, GroupCall{}, info.compute, context);
+  AnyTensor result =
+      AnyTensor::empty_like(shape, static_cast<std::size_t>(n) * size_of(info.compute));
+  abi::Block b;
+  b.rows = 1, b.n = n, b.scalar = scalar;
+  b.leaf = data, b.leaf_row = detail::Dense::row, b.leaf_step = detail::Dense::one;
+  b.out = result.get()->data;
+  info.forward(b);
+  ++counters().forward;
+  if (context.serial || ambient().tracer) record_plain(info, operand, scalar, result, context);
+  return result;
+}
+
 /// Gradients by the compiled kernel of a group, or a function's own; nobody hears of it.
 inline void compute_backward(BackwardCall& call, const GroupCall& how) {
   const StatementInfo& info = *call.info;
@@ -141,16 +173,28 @@ inline void compute_backward(BackwardCall& call, const GroupCall& how) {
   else run_backward(info, call, how);
 }
 
+/// The same for an element-wise statement whose operands are dense and alike, or nothing and false.
+inline bool backward_plain(BackwardCall& call) {
+  const StatementInfo& info = *call.info;
+  if (!info.elementwise) return false;
+  if (info.passed) detail::pass_through(info, call);
+  if (call.wanted && !detail::backward_dense(info, call)) return false;
+  ++counters().backward;
+  return true;
+}
+
 /// Gradients of a recorded statement: by its compiled kernel, or operation by operation where an
 /// outer recorder listens (context.serial), kernels are off or there is none.
 inline void backward(BackwardCall& call, Context context) {
   const StatementInfo& info = *call.info;
+  Tracer* tracer = ambient().tracer;
+  if (info.elementwise && info.backward && !context.serial && !tracer &&
+      tenon::detail::kernels_on() && backward_plain(call)) [[likely]]
+    return;
   const GroupCall how = info.function_backward ? GroupCall{} : GroupCall::unpack(*call.attributes);
   const bool compiled = info.backward != nullptr || (info.product && info.node_count == 0);
-  if (!info.function_backward &&
-      (context.serial || !compiled || !tenon::detail::kernels_on().load(Order::relaxed)))
+  if (!info.function_backward && (context.serial || !compiled || !tenon::detail::kernels_on()))
     return interpret_backward(call, how, context);
-  Tracer* tracer = ambient().tracer;
   if (tracer && !context.serial) [[unlikely]]
     tracer->backward(*tracer, call, false);
   compute_backward(call, how);

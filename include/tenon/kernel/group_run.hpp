@@ -57,7 +57,7 @@ struct GroupRun {
 
   /// Items of about a tile: what is gathered stays in cache, what is added up is added in parts of
   /// a constant size. Otherwise their number decides nothing but speed: one, or enough for threads.
-  void cut(bool cuttable, bool adds) {
+  __attribute__((noinline)) void cut(bool cuttable, bool adds) {
     const Index run_rows = std::max<Index>(space.run_rows(), 1);
     Index most = tile;
     if (!gathers && !adds) {
@@ -85,6 +85,8 @@ struct GroupRun {
     char* scratch;
     Index scratch_used;
   };
+  /// run_forward or run_backward: by a pointer, lest programs without gradients compile both.
+  void (GroupRun::*way)(Area&, Arrays&, abi::Block&, Index number) const = &GroupRun::run_forward;
 
   // Where an operand's part of the area is: in place, or brought into scratch.
   const void* reach(const Operand& o, Area& a, Index& row_distance, Index& step, bool fill) const {
@@ -135,15 +137,16 @@ struct GroupRun {
     for (int i = 0; i < info->leaves; ++i) {
       if (leaf[i] < 0) {  // a value that the kernel does not read
         t.leaf[i] = a.scratch, t.leaf_row[i] = 0, t.leaf_step[i] = 0;
+        b.unread |= 1u << i;
         continue;
       }
       t.leaf[i] = reach(space.operand[leaf[i]], a, t.leaf_row[i], t.leaf_step[i], true);
     }
     if (kept) b.kept = kept + a.row * 2 * info->reductions * size();
-    backward ? run_backward(a, t, b, block) : run_forward(a, b, item);
+    (this->*way)(a, t, b, backward ? block : item);
   }
 
-  void run_forward(Area& a, abi::Block& b, Index item) const {
+  void run_forward(Area& a, Arrays&, abi::Block& b, Index item) const {
     if (row_result) {
       b.out = row_result + (items_along > 1 ? item : a.row) * size();
       b.out_row = 1;
@@ -165,7 +168,7 @@ struct GroupRun {
     transfer(space, o, Transfer::scatter, info->compute, b.out, a.row, a.rows, a.col, width);
   }
 
-  void run_backward(Area& a, Arrays& t, abi::Block& b, int block) const {
+  void run_backward(Area& a, Arrays& t, abi::Block& b, Index block) const {
     b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_step, true);
     if (result >= 0) {
       Index step;
@@ -203,7 +206,7 @@ struct GroupRun {
     for (Index i = first; i < last; ++i) run_item(i, static_cast<int>(block % partial_blocks));
   }
 
-  void run() {
+  __attribute__((noinline)) void run() {
     if (items == 0) return;
     if (blocks == 1 && items == 1) return run_item(0, 0);
     const int threads = threaded() ? num_threads() : 1;
@@ -247,7 +250,8 @@ inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf,
 }
 
 /// The result's extents: reduced axes are dropped, or kept with extent 1.
-inline Extents reduced_extents(const Extents& e, std::uint32_t axes, bool keepdims) {
+inline __attribute__((noinline)) Extents reduced_extents(const Extents& e, std::uint32_t axes,
+                                                         bool keepdims) {
   Extents r;
   for (int i = 0; i < e.rank; ++i) {
     bool gone = axes >> i & 1;
@@ -259,8 +263,8 @@ inline Extents reduced_extents(const Extents& e, std::uint32_t axes, bool keepdi
 
 // Whether a kernel can make a leaf's random numbers in its own order and type; else they are made
 // first.
-inline bool generates_in_order(Dtype compute, const Extents& e, std::uint32_t axes,
-                               const AnyTensor& leaf) {
+TENON_COLD inline bool generates_in_order(Dtype compute, const Extents& e, std::uint32_t axes,
+                                          const AnyTensor& leaf) {
   if (leaf.dtype() != compute || !(leaf.extents() == e)) return false;
   bool seen = false;
   for (int i = 0; i < e.rank; ++i) {
@@ -270,19 +274,23 @@ inline bool generates_in_order(Dtype compute, const Extents& e, std::uint32_t ax
   }
   return true;
 }
-/// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them
-/// alive.
-inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf,
-                                       const Extents& e, std::uint32_t axes, AnyTensor* made) {
-  bool all = true;
-  for (int i = 0; i < info.leaves; ++i)
-    all &= !leaf[i].get()->generated || generates_in_order(info.compute, e, axes, leaf[i]);
-  if (all) return leaf;
+TENON_COLD inline const AnyTensor* made_leaves(const StatementInfo& info, const AnyTensor* leaf,
+                                               const Extents& e, std::uint32_t axes,
+                                               AnyTensor* made) {
   for (int i = 0; i < info.leaves; ++i)
     made[i] = leaf[i].get()->generated && !generates_in_order(info.compute, e, axes, leaf[i])
                   ? leaf[i].to_contiguous()
                   : leaf[i];
   return made;
+}
+/// The leaves of a group, random ones as tensors where their order asks for it. `made` keeps them
+/// alive.
+inline const AnyTensor* settled_leaves(const StatementInfo& info, const AnyTensor* leaf,
+                                       const Extents& e, std::uint32_t axes, AnyTensor* made) {
+  for (int i = 0; i < info.leaves; ++i)
+    if (leaf[i].get()->generated && !generates_in_order(info.compute, e, axes, leaf[i]))
+      return made_leaves(info, leaf, e, axes, made);
+  return leaf;
 }
 
 inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const AnyTensor& t,
@@ -298,7 +306,7 @@ inline int add_operand(Space& s, const Extents& e, std::uint32_t skip, const Any
   return i;
 }
 
-inline void settle_direct(GroupRun& g) {
+inline __attribute__((noinline)) void settle_direct(GroupRun& g) {
   for (int o = 0; o < g.space.operands; ++o) {
     Operand& p = g.space.operand[o];
     if (p.dtype != g.info->compute || (p.record && p.record->generated)) p.direct = false;
@@ -308,8 +316,8 @@ inline void settle_direct(GroupRun& g) {
 
 /// scale * (the sum of the results of all rows). Floating ones are added in double, integers in 64
 /// bits.
-inline void add_rows(Dtype compute, const void* rows, Index count, double scale, Dtype dtype,
-                     void* result) {
+inline __attribute__((noinline)) void add_rows(Dtype compute, const void* rows, Index count,
+                                               double scale, Dtype dtype, void* result) {
   if (!is_floating(compute)) {
     std::int64_t sum = 0;
     for (Index i = 0; i < count; ++i)
@@ -386,8 +394,9 @@ namespace detail {
 inline void pass_through(const StatementInfo& info, BackwardCall& call) {
   const Record& dy = *call.dy.get();
   if (dy.dtype != info.compute || dy.generated || dy.valueless || !dy.contiguous()) return;
-  for (int i = 0; i < info.leaves; ++i) {
-    if (!((info.passed & call.wanted & ~call.accumulate) >> i & 1)) continue;
+  std::uint32_t left = info.passed & call.wanted & ~call.accumulate;
+  for (; left; left &= left - 1) {
+    const int i = __builtin_ctz(left);
     if (call.gradient[i].defined() || !call.operand[i].get()->alike(dy)) continue;
     call.gradient[i] = call.dy;
     call.wanted &= ~(1u << i);
@@ -408,7 +417,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
   const Extents e = group_extents(info, leaf, how);
   const std::uint32_t dropped = how.keepdims ? 0 : how.axes;
   GroupRun g;
-  g.info = &info, g.scalar = call.scalar, g.backward = true;
+  g.info = &info, g.scalar = call.scalar, g.backward = true, g.way = &GroupRun::run_backward;
   AnyTensor made[max_leaves];
   leaf = settled_leaves(info, leaf, e, how.axes, made);
   AnyTensor dy = call.dy;

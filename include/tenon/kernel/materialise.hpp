@@ -14,7 +14,7 @@ inline GroupCall call_of(const expr::CallFacts& f) {
   GroupCall c;
   c.from_end = f.axes, c.keepdims = f.keepdims, c.total = static_cast<Total>(f.total);
   c.dropped_leaves = f.dropped_leaves;
-  c.transpose_a = f.transposed & 1, c.transpose_b = f.transposed & 2;
+  c.transpose_a = f.flags & transposed_a, c.transpose_b = f.flags & transposed_b;
   return c;
 }
 template <bool Product>
@@ -38,20 +38,44 @@ inline __attribute__((noinline)) AnyTensor run_fused(const StatementInfo& info,
                                                      const AnyTensor* const* argument,
                                                      const double* number, const CallFacts& facts,
                                                      Dtype dtype) {
-  AnyTensor leaf[max_leaves];
+  const Record* borrowed[max_leaves];
   double scalar[256];
-  prepare_call(call, argument, number, leaf, scalar);
+  prepare_call(call, argument, number, borrowed, scalar);
+  const auto* leaf = reinterpret_cast<const AnyTensor*>(borrowed);
+  const Context context = Context::current();
+  if (info.elementwise) return kernel::evaluate_plain(info, leaf, scalar, dtype, context);
   return kernel::evaluate(info, leaf, call.leaves, scalar, tenon::detail::call_of(facts), dtype,
-                          Context::current());
+                          context);
+}
+
+// Leaves of the same extents, which their kinds say are dense.
+template <class G, class C, int... I>
+TENON_INLINE AnyTensor run_alike(const AnyTensor* leaf, const double* scalar, Context context,
+                                 std::integer_sequence<int, I...>) {
+  constexpr const StatementInfo& info = statement_info(GroupTag<G, C, false>{});
+  RecordKind wanted;
+  wanted.dtype = dtype_of<C>, wanted.dense = true;
+  const std::uint64_t kind = leaf[0].get()->bits();
+  const std::uint64_t differ =
+      ((kind ^ wanted.bits()) & RecordKind::all_but_rank) | (... | (leaf[I].get()->bits() ^ kind));
+  if (differ) return kernel::evaluate_plain(info, leaf, scalar, dtype_of<C>, context);
+  const void* const data[] = {leaf[I].get()->data...};
+  return kernel::evaluate_alike(info, leaf, data, scalar, context);
 }
 
 template <class G, class C, bool Product>
 AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int operands,
                         const double* scalar, const CallFacts& facts, Dtype dtype,
                         Context context) {
-  return kernel::evaluate(
-      tenon::detail::InfoOf<G, C, typename tenon::detail::ProductsIf<Product>::type>::info, operand,
-      operands, scalar, tenon::detail::call_of(facts), dtype, context);
+  constexpr const StatementInfo& info = statement_info(GroupTag<G, C, Product>{});
+  if constexpr (info.elementwise) {
+    if (facts.flags & tenon::detail::leaves_alike && dtype == dtype_of<C>) [[likely]]
+      return run_alike<G, C>(operand, scalar, context,
+                             std::make_integer_sequence<int, G::leaves>{});
+    return kernel::evaluate_plain(info, operand, scalar, dtype, context);
+  } else
+    return kernel::evaluate(info, operand, operands, scalar, tenon::detail::call_of(facts), dtype,
+                            context);
 }
 
 }  // namespace expr
@@ -86,7 +110,7 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
     if (w == expr::product_word) {
       const AnyTensor in[3] = {AnyTensor{}, leaf[p.leaves], leaf[p.leaves + 1]};
       GroupCall how;
-      how.transpose_a = e.flags & 1, how.transpose_b = e.flags & 2;
+      how.transpose_a = e.flags & transposed_a, how.transpose_b = e.flags & transposed_b;
       stack[top++] =
           kernel::evaluate(*p.constants.product, in, 3, nullptr, how, p.compute, context);
     } else if (expr::is_leaf(w)) {
@@ -117,10 +141,16 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   return kernel::cast(y, p.element, context);
 }
 
-TENON_COLD inline AnyTensor operate_now(const OpInfo& op, ExpressionHead* const* part, int count,
+TENON_COLD inline AnyTensor operate_now(const OpInfo& op, const PartRef* part, int count,
                                         Dtype dtype) {
   AnyTensor in[3];
-  for (int i = 0; i < count; ++i) in[i] = slow_value(*part[i]);
+  for (int i = 0; i < count; ++i) {
+    const PartRef& p = part[i];
+    if (p.kind == PartKind::expression) in[i] = slow_value(*p.part.head);
+    else if (p.kind == PartKind::number)
+      in[i] = kernel::filled(p.type->compute, Extents{}, p.part.number);
+    else in[i] = AnyTensor::own(AnyTensor::retained(p.part.leaf));
+  }
   return kernel::evaluate(*op.single, in, count, nullptr, GroupCall{}, dtype, Context::current());
 }
 TENON_COLD inline AnyTensor reduce_now(const ExpressionType& type, const AnyTensor& x,

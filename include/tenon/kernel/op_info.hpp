@@ -10,6 +10,10 @@
 
 namespace tenon::inline TENON_ISA {
 
+namespace kernel {
+void check_labels(const StatementInfo&, const AnyTensor* operand, const GroupCall&);  // labels.hpp
+}
+
 /// Tensors by number: those that one run of an operation's backward works on, then those it makes.
 /// Values that it does not read may be missing.
 struct OpCall {
@@ -142,10 +146,15 @@ constexpr StatementInfo make_info() {
     s.reached |= G::plan.row[i] || G::plan.backward[i] ? 1u << i : 0u;
   }
   if (!Product) s.passed = G::plan.passed();
+  s.elementwise = !Product && !s.depth && !s.row_root && !s.reductions && !s.row_leaves;
   s.sums_rows =
       G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
-  for (int i = 0; i < G::nodes; ++i)
-    s.checks_index |= G::plan.op[i] == expr::reduction_number<op::Pick>;
+  constexpr bool picks = [] {
+    for (int i = 0; i < G::nodes; ++i)
+      if (G::plan.op[i] == expr::reduction_number<op::Pick>) return true;
+    return false;
+  }();
+  if constexpr (picks) s.check_labels = kernel::check_labels;
   s.nodes = Constants::nodes;
   s.node_count = G::nodes - G::leaves - G::scalars;
   if constexpr (G::nodes > G::leaves + G::scalars) s.name = G::template Op<G::nodes - 1>::name;
@@ -192,7 +201,7 @@ constexpr StatementInfo make_single(const StatementNode* node) {
   s.leaves = Op::arity, s.cheap = Op::cheap;
   constexpr std::uint32_t all = (1u << Op::arity) - 1, r = reads_of<Op>();
   if (Op::differentiable) s.reads = r & op::Probe::y ? all : r & all, s.reached = all;
-  s.nodes = node, s.node_count = 1;
+  s.nodes = node, s.node_count = 1, s.elementwise = true;
   s.forward = kernel::run_single<Op, T>, s.chunk = kernel::detail::chunk<Op, T>;
   return s;
 }

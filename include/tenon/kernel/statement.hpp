@@ -17,8 +17,8 @@ struct Attributes {
   Index integer[3 * max_rank + 2] = {};
   double number[4] = {};
   Attributes() = default;
-  void push(Index i) { integer[integers++] = i; }
-  void push_number(double x) { number[numbers++] = x; }
+  constexpr void push(Index i) { integer[integers++] = i; }
+  constexpr void push_number(double x) { number[numbers++] = x; }
 };
 
 struct StatementInfo;
@@ -52,12 +52,15 @@ struct StatementInfo {
   const char* name = "";
   Dtype compute = Dtype::f32;
   std::uint8_t leaves = 0, scalars = 0, reductions = 0, depth = 0;
+  bool elementwise = false;    ///< no reductions, no rows, no product
   bool row_root = false;       ///< the result has one element a row
   bool cheap = true;           ///< no exp, tanh, ...
   bool product = false;        ///< leaf 0 is a matrix product of the last two operands
   bool keeps_product = false;  ///< its backward needs the product's value
   bool reads_result = false;
-  bool checks_index = false;     ///< a row leaf is an index into the row
+  /// Of groups where a row leaf is an index into the row: whether the indices fit.
+  void (*check_labels)(const StatementInfo&, const AnyTensor* operand,
+                       const struct GroupCall&) = nullptr;
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
   std::uint32_t reached = 0;     ///< bit i: the result has a derivative by leaf i
@@ -106,7 +109,7 @@ struct GroupCall {
   std::uint32_t dropped_leaves = 0;  ///< bit i: row leaf i does not have the reduced axes
   bool transpose_a = false, transpose_b = false;
 
-  Attributes pack() const {
+  constexpr Attributes pack() const {
     Attributes a;
     for (Index i : {Index{axes}, Index{keepdims}, static_cast<Index>(total), Index{dropped_leaves},
                     Index{transpose_a}, Index{transpose_b}})

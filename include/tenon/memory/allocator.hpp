@@ -24,13 +24,13 @@ namespace detail {
 // Block sizes: 64 bytes, then four steps to each power of two. At most a fifth of a block is
 // unused.
 inline constexpr int classes = 168;
-inline int size_class(std::size_t bytes) {
+constexpr int size_class(std::size_t bytes) {
   if (bytes <= 64) return 0;
   std::size_t units = (bytes - 1) / 16;  // >= 4
   int top = 63 - __builtin_clzll(units);
   return (top - 2) * 4 + static_cast<int>((units >> (top - 2)) & 3) + 1;
 }
-inline std::size_t class_bytes(int c) {
+constexpr std::size_t class_bytes(int c) {
   if (c == 0) return 64;
   int step = (c - 1) / 4, quarter = (c - 1) % 4;
   return (static_cast<std::size_t>(quarter + 5) << step) * 16;
@@ -44,11 +44,25 @@ struct Bin {
   int count = 0;
 };
 
-inline constexpr int small_classes = 41;  // those up to 64 KiB
-inline constexpr int bin_limit = 1024;    // blocks a thread keeps of one small class
+// What a block of a class takes from the system.
+constexpr std::size_t block_bytes(int c) { return (class_bytes(c) + 63) / 64 * 64; }
+
+inline constexpr int small_classes = 41;                                    // a thread's own
+inline constexpr std::size_t small_bytes = class_bytes(small_classes - 1);  // 64 KiB
+inline constexpr int bin_limit = 1024;  // blocks a thread keeps of one small class
+
+struct SmallBlocks {
+  std::uint32_t bytes[small_classes];
+};
+inline constexpr SmallBlocks small = [] {
+  SmallBlocks s{};
+  for (int c = 0; c < small_classes; ++c) s.bytes[c] = static_cast<std::uint32_t>(block_bytes(c));
+  return s;
+}();
 
 struct Shared {
   Atomic<std::int64_t> live{0}, peak{0}, cached{0}, system_calls{0}, limit{0};
+  Atomic<std::int64_t> ceiling{0};  // the lesser of peak and limit: above it somebody must look
   SpinLock mutex;
   Bin bins[classes];
 };
@@ -79,16 +93,28 @@ TENON_SHARED inline Local& local() {
   fail(Error::memory, {"memory: ", bytes, " bytes ", why});
 }
 
-inline void count(std::int64_t bytes) {
+// With the lock held.
+inline void settle_ceiling(Shared& s) {
+  const std::int64_t limit = s.limit.load(), peak = s.peak.load();
+  s.ceiling.store(limit > 0 && limit < peak ? limit : peak);
+}
+// `bytes` more are held than ever before, or than may be.
+TENON_COLD inline void count_above(std::int64_t bytes) {
   Shared& s = shared();
-  std::int64_t live = s.live.count(bytes, Order::relaxed) + bytes;
-  std::int64_t limit = s.limit.load(Order::relaxed);
+  Locked lock(s.mutex);
+  const std::int64_t live = s.live.load(), limit = s.limit.load();
   if (limit > 0 && live > limit) {
     s.live.fetch_sub(bytes, Order::relaxed);
     fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
   }
-  std::int64_t peak = s.peak.load(Order::relaxed);
-  while (live > peak && !s.peak.compare_exchange_weak(peak, live, Order::relaxed)) {}
+  if (live > s.peak.load()) s.peak.store(live);
+  settle_ceiling(s);
+}
+inline void count(std::int64_t bytes) {
+  Shared& s = shared();
+  const std::int64_t live = s.live.count(bytes, Order::relaxed) + bytes;
+  if (live > s.ceiling.load(Order::relaxed)) [[unlikely]]
+    count_above(bytes);
 }
 
 /// Blocks of bins to the system.
@@ -135,32 +161,32 @@ inline Statistics statistics() {
 }
 
 /// Forgets the largest `live` seen so far.
-inline void reset_peak() { detail::shared().peak.store(detail::shared().live.load()); }
+inline void reset_peak() {
+  detail::Shared& s = detail::shared();
+  Locked lock(s.mutex);
+  s.peak.store(s.live.load());
+  detail::settle_ceiling(s);
+}
 
 /// The most bytes tensors may hold together; 0 (the default) for no limit. Passing it throws
 /// Error::memory.
-inline void set_limit(std::int64_t bytes) { detail::shared().limit.store(bytes); }
+inline void set_limit(std::int64_t bytes) {
+  detail::Shared& s = detail::shared();
+  Locked lock(s.mutex);
+  s.limit.store(bytes);
+  detail::settle_ceiling(s);
+}
 
 /// Gives the shared cache and this thread's cache back to the system.
 inline void release_cache() { detail::release_all(); }
 
-/// A block of at least `bytes`, aligned to 64, contents undefined. Errors: Error::memory.
-inline void* allocate(std::size_t bytes) {
-  using namespace detail;
+namespace detail {
+
+inline __attribute__((noinline)) void* allocate_large(std::size_t bytes) {
   if (bytes > (std::size_t{1} << 46)) fail_memory(bytes, "could not be allocated");
-  int c = size_class(bytes);
-  std::size_t size = (class_bytes(c) + 63) / 64 * 64;
+  const int c = size_class(bytes);
+  const std::size_t size = block_bytes(c);
   count(static_cast<std::int64_t>(size));
-  if (c < small_classes) {
-    Local& l = local();
-    Bin& bin = l.bins[c];
-    if (Free* f = bin.head) {
-      bin.head = f->next;
-      --bin.count;
-      return f;
-    }
-    return from_system(size);
-  }
   Shared& s = shared();
   {
     Locked lock(s.mutex);
@@ -173,28 +199,49 @@ inline void* allocate(std::size_t bytes) {
   }
   return from_system(size);
 }
-
-/// Returns a block that allocate(bytes) gave.
-inline void deallocate(void* p, std::size_t bytes) noexcept {
-  using namespace detail;
-  int c = size_class(bytes);
-  std::size_t size = (class_bytes(c) + 63) / 64 * 64;
+inline __attribute__((noinline)) void deallocate_large(void* p, std::size_t bytes) noexcept {
+  const int c = size_class(bytes);
+  const auto size = static_cast<std::int64_t>(block_bytes(c));
   Shared& s = shared();
-  s.live.count(-static_cast<std::int64_t>(size), Order::relaxed);
+  s.live.count(-size, Order::relaxed);
   auto* f = static_cast<Free*>(p);
-  if (c < small_classes) {
-    Local& l = local();
-    Bin& bin = l.bins[c];
-    if (l.dead || bin.count >= bin_limit) return std::free(p);
-    f->next = bin.head;
-    bin.head = f;
-    ++bin.count;
-    return;
-  }
   Locked lock(s.mutex);
   f->next = s.bins[c].head;
   s.bins[c].head = f;
-  s.cached.fetch_add(static_cast<std::int64_t>(size), Order::relaxed);
+  s.cached.fetch_add(size, Order::relaxed);
+}
+
+}  // namespace detail
+
+/// A block of at least `bytes`, aligned to 64, contents undefined. Errors: Error::memory.
+inline __attribute__((noinline)) void* allocate(std::size_t bytes) {
+  using namespace detail;
+  if (bytes > small_bytes) return allocate_large(bytes);
+  const int c = size_class(bytes);
+  count(small.bytes[c]);
+  Bin& bin = local().bins[c];
+  Free* f = bin.head;
+  if (!f) [[unlikely]]
+    return from_system(small.bytes[c]);
+  bin.head = f->next;
+  --bin.count;
+  return f;
+}
+
+/// Returns a block that allocate(bytes) gave.
+inline __attribute__((noinline)) void deallocate(void* p, std::size_t bytes) noexcept {
+  using namespace detail;
+  if (bytes > small_bytes) return deallocate_large(p, bytes);
+  const int c = size_class(bytes);
+  shared().live.count(-std::int64_t{small.bytes[c]}, Order::relaxed);
+  Local& l = local();
+  Bin& bin = l.bins[c];
+  if (l.dead || bin.count >= bin_limit) [[unlikely]]
+    return std::free(p);
+  auto* f = static_cast<Free*>(p);
+  f->next = bin.head;
+  bin.head = f;
+  ++bin.count;
 }
 
 }  // namespace tenon::memory

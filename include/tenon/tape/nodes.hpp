@@ -4,8 +4,7 @@
 #pragma once
 #include <tenon/core/atomic.hpp>
 #include <tenon/kernel/evaluate.hpp>
-
-#include <vector>
+#include <tenon/tape/handles.hpp>
 
 namespace tenon::inline TENON_ISA {
 
@@ -22,11 +21,11 @@ class IdMap {
   void clear(std::size_t expected) {
     std::size_t wanted = 64;
     while (wanted < expected * 2) wanted *= 2;
-    if (wanted > entries_.size()) entries_.assign(wanted, Entry{}), stamp_ = 0;
+    if (wanted > entries_.size()) entries_.assign(wanted, Entry{}), stamp_ = 0, mask_ = wanted - 1;
     if (++stamp_ == 0) entries_.assign(entries_.size(), Entry{}), stamp_ = 1;
   }
   int find(std::uint64_t id) const {
-    for (std::size_t i = place(id);; i = (i + 1) & (entries_.size() - 1)) {
+    for (std::size_t i = place(id);; i = (i + 1) & mask_) {
       const Entry& e = entries_[i];
       if (e.stamp != stamp_) return -1;
       if (e.id == id) return e.slot;
@@ -35,7 +34,7 @@ class IdMap {
   /// The slot of an id; if it has none yet, it gets this one.
   int insert(std::uint64_t id, int slot) {
     std::size_t i = place(id);
-    for (; entries_[i].stamp == stamp_; i = (i + 1) & (entries_.size() - 1))
+    for (; entries_[i].stamp == stamp_; i = (i + 1) & mask_)
       if (entries_[i].id == id) return entries_[i].slot;
     entries_[i] = {id, slot, stamp_};
     return slot;
@@ -48,9 +47,10 @@ class IdMap {
     std::uint32_t stamp = 0;
   };
   std::size_t place(std::uint64_t id) const {
-    return static_cast<std::size_t>(id * 0x9e3779b97f4a7c15u >> 20) & (entries_.size() - 1);
+    return static_cast<std::size_t>(id * 0x9e3779b97f4a7c15u >> 20) & mask_;
   }
   std::vector<Entry> entries_;
+  std::size_t mask_ = 0;
   std::uint32_t stamp_ = 0;
 };
 
@@ -87,26 +87,26 @@ class TapeStorage {
   /// outer tape.
   void record(const Statement& s, bool all) {
     const StatementInfo& info = *s.info;
-    Node n;
-    n.info = &info;
-    n.value = static_cast<int>(values_.size()), n.scalar = static_cast<int>(scalars_.size());
     if (s.operands > 65535) [[unlikely]]
       fail(Error::unsupported, {info.name, ": ", s.operands, " operands are more than 65535"});
-    n.operands = static_cast<std::uint16_t>(s.operands);
-    for (int i = 0; i < s.operands; ++i) {
-      const AnyTensor& t = s.operand[i];
-      const bool product = info.product && i >= info.leaves;
-      const bool read = i < 32 && (info.reads >> i & 1);
-      if (!t.defined() || all || product || read) values_.push_back(t);
-      else values_.push_back(AnyTensor::valueless(t));
-    }
+    Node n;
+    n.info = &info;
     n.result = s.result->id();
-    if (info.reads_result || all) values_.push_back(*s.result);
-    else values_.push_back(info.product ? AnyTensor::valueless(*s.result) : AnyTensor{});
-    values_.push_back(s.kept);
+    n.value = static_cast<int>(values_.size()), n.scalar = static_cast<int>(scalars_.size());
+    n.operands = static_cast<std::uint16_t>(s.operands);
+    n.attributes = -1;
+    const std::uint32_t read = all ? ~0u : info.reads | (info.product ? ~0u << info.leaves : 0);
+    Record** to = values_.extend(static_cast<std::size_t>(s.operands) + 2);
+    for (int i = 0; i < s.operands; ++i)
+      *to++ = kept(s.operand[i], all || (i < 32 && read >> i & 1));
+    *to++ = info.reads_result || all || info.product ? kept(*s.result, info.reads_result || all)
+                                                     : nullptr;
+    *to = AnyTensor::retained(s.kept.get());
     if (info.scalars) scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
-    attributes_.resize(nodes_.size());  // where a node before ended by an exception
-    attributes_.push_back(*s.attributes);
+    if (s.attributes != &kernel::no_attributes) {
+      n.attributes = static_cast<int>(attributes_.size());
+      attributes_.push_back(*s.attributes);
+    }
     nodes_.push_back(n);
   }
 
@@ -131,8 +131,9 @@ class TapeStorage {
       walk(static_cast<int>(wrt.size()), consume, sink);
     }
     for (std::size_t i = 0; i < wrt.size(); ++i) {
-      const auto slot = static_cast<std::size_t>(slots_.find(wrt[i].id()));
-      out[i] = slot == i ? std::move(adjoint_[i]) : out[slot];
+      const auto slot = static_cast<std::size_t>(wanted_[i]);
+      if (slot == i) out[i].swap(adjoint_[i]);
+      else out[i] = out[slot];
       if (out[i].defined()) continue;
       out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0, wrt[i].device());
       if (sink) sink_final(sink, static_cast<int>(i), out[i]);
@@ -145,7 +146,8 @@ class TapeStorage {
     const StatementInfo* info;
     std::uint64_t result;
     int value, scalar;
-    int slot;  // of the result, while a gradient is computed
+    int slot;        // of the result, while a gradient is computed
+    int attributes;  // their number; -1: none
     std::uint16_t operands;
   };
 
@@ -162,6 +164,10 @@ class TapeStorage {
     thread_local Spare spare;
     return spare;
   }
+  static Record* kept(const AnyTensor& t, bool value) {
+    if (value || !t.defined()) return AnyTensor::retained(t.get());
+    return AnyTensor::valueless(t).give();
+  }
   static AnyTensor ones(const AnyTensor& like) {
     return kernel::filled(compute_dtype(like.dtype()), like.extents(), 1);
   }
@@ -171,9 +177,9 @@ class TapeStorage {
   void mark(std::span<const AnyTensor> wrt) {
     slots_.clear(nodes_.size() + wrt.size());
     uses_.assign(wrt.size(), 0);
-    slot_.resize(values_.size());
+    slot_.resize(values_.size()), wanted_.resize(wrt.size());
     for (std::size_t i = 0; i < wrt.size(); ++i)
-      slots_.insert(wrt[i].record("gradient").id, static_cast<int>(i));
+      wanted_[i] = slots_.insert(wrt[i].record("gradient").id, static_cast<int>(i));
     for (Node& n : nodes_) {
       bool depends = false;
       for (int i = 0; i < n.operands; ++i) {
@@ -187,9 +193,7 @@ class TapeStorage {
       n.slot = depends ? slots_.insert(n.result, next) : slots_.find(n.result);
       if (n.slot == next) uses_.push_back(0);
     }
-    gradient_.clear();  // where a walk before ended by an exception
-    adjoint_.clear();
-    adjoint_.resize(uses_.size());
+    adjoint_.renew(uses_.size());
   }
 
   void check_loss(const AnyTensor& loss, int slot, const AnyTensor& seed) const {
@@ -212,8 +216,11 @@ class TapeStorage {
       const Node& n = nodes_[k];
       if (n.slot < 0) continue;
       BackwardCall c{};
-      c.info = n.info, c.operand = values_.data() + n.value, c.operands = n.operands;
-      c.scalar = scalars_.data() + n.scalar, c.attributes = &attributes_[k];
+      c.info = n.info, c.operand = &values_[static_cast<std::size_t>(n.value)],
+      c.operands = n.operands;
+      c.scalar = scalars_.data() + n.scalar;
+      c.attributes = n.attributes < 0 ? &kernel::no_attributes
+                                      : &attributes_[static_cast<std::size_t>(n.attributes)];
       c.result = c.operand + n.operands, c.kept = c.result + 1;
       AnyTensor& adjoint = adjoint_[static_cast<std::size_t>(n.slot)];
       c.dy = n.slot < wanted ? adjoint : std::move(adjoint);
@@ -221,15 +228,16 @@ class TapeStorage {
       const int* slot = slot_.data() + n.value;
       if (n.operands <= max_leaves + 2) run(c, slot, wanted, context, sink);
       else run_wide(c, slot, wanted, context, sink);
-      if (!consume) continue;
-      for (int i = 0; i < n.operands + 2; ++i)
-        values_[static_cast<std::size_t>(n.value + i)] = AnyTensor{};
+      if (consume)
+        values_.release(static_cast<std::size_t>(n.value),
+                        static_cast<std::size_t>(n.operands) + 2);
     }
   }
 
   void run(BackwardCall& c, const int* slot, int wanted, Context context, GradientSink* sink) {
-    const bool reached = c.dy.defined();
-    gradient_.resize(static_cast<std::size_t>(c.operands));
+    const bool reached = c.dy.defined(), plain = !context.serial;
+    std::uint64_t met = 0;  // slots below 64 that an operand before had
+    gradient_.renew(static_cast<std::size_t>(c.operands));  // a walk before may have ended early
     AnyTensor* gradient = c.gradient = gradient_.data();
     for (int i = 0; i < c.operands; ++i) {
       if (slot[i] < 0) continue;
@@ -237,17 +245,18 @@ class TapeStorage {
       --uses_[s];
       if (!reached) continue;
       c.wanted |= 1u << i;
-      if (seen(slot, i)) continue;
+      if (s < 64 ? met >> s & 1 : seen(slot, i)) continue;
+      if (s < 64) met |= std::uint64_t{1} << s;
       AnyTensor& sum = adjoint_[s];
       if (sum.defined()) {
-        if (!context.serial && (!sum.contiguous() || shared(sum))) {
+        if (plain && (!sum.contiguous() || shared(sum))) {
           const std::uint64_t id = sum.id();
           sum.detach();
           trace_same(id, sum);
         }
         c.accumulate |= 1u << i;
         gradient[i] = std::move(sum);
-      } else if (sink && slot[i] < wanted && !context.serial) {
+      } else if (sink && slot[i] < wanted && plain) {
         gradient[i] = sink_memory(sink, slot[i]);
       }
     }
@@ -255,8 +264,10 @@ class TapeStorage {
     for (int i = 0; i < c.operands; ++i) {
       if (slot[i] < 0) continue;
       AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
-      if (gradient[i].defined())
-        sum = sum.defined() ? kernel::add(sum, gradient[i], context) : std::move(gradient[i]);
+      if (gradient[i].defined()) {
+        if (sum.defined()) sum = kernel::add(sum, gradient[i], context);
+        else sum.swap(gradient[i]);
+      }
       if (!sink || slot[i] >= wanted || !sum.defined()) continue;
       bool later = false;
       for (int j = i + 1; j < c.operands; ++j) later |= slot[j] == slot[i];
@@ -293,14 +304,14 @@ class TapeStorage {
   TapeStorage* next_ = nullptr;
   bool walking_ = false;
   std::vector<Node> nodes_;
-  std::vector<AnyTensor> values_;
+  Handles values_;  // of each node its operands, its result and what it kept
   std::vector<double> scalars_;
-  std::vector<Attributes> attributes_;  // one a node
-  // While a gradient is computed. slot_: of the operands among values_; uses_, adjoint_: by slot;
-  // gradient_: of the operands of one node.
+  std::vector<Attributes> attributes_;
+  // While a gradient is computed. slot_: of the operands among values_; wanted_: of the values
+  // asked for; uses_, adjoint_: by slot; gradient_: of the operands of one node.
   IdMap slots_;
-  std::vector<int> slot_, uses_;
-  std::vector<AnyTensor> adjoint_, gradient_;
+  std::vector<int> slot_, wanted_, uses_;
+  Handles adjoint_, gradient_;
 };
 
 }  // namespace detail

@@ -45,6 +45,16 @@ class AnyTensor {
     t.describe(dtype, e);
     return t;
   }
+  /// A new tensor of the kind and extents of `r`, which lies dense on the host and has `bytes`
+  /// bytes of elements.
+  static __attribute__((noinline)) AnyTensor empty_like(const Record& r, std::size_t bytes) {
+    Record* s = Record::create(bytes);
+    static_cast<RecordKind&>(*s) = r;
+    s->valueless = false;
+    s->id = detail::fresh_id();
+    for (int i = 0; i < r.rank; ++i) s->extents[i] = r.extents[i], s->strides[i] = r.strides[i];
+    return own(s);
+  }
   /// On a device. Errors: Error::device where it does not exist, Error::memory.
   TENON_COLD static AnyTensor empty(Dtype dtype, const Extents& e, Device d) {
     if (d == cpu) return empty(dtype, e);
@@ -84,7 +94,8 @@ class AnyTensor {
   static AnyTensor valueless(const AnyTensor& like) {
     const Record& r = *like.r_;
     Record* s = Record::create();
-    s->dtype = r.dtype, s->rank = r.rank, s->valueless = true, s->place = r.place, s->id = r.id;
+    s->dtype = r.dtype, s->rank = r.rank, s->valueless = s->dense = true;
+    s->place = r.place, s->id = r.id;
     Index step = 1;
     for (int i = r.rank - 1; i >= 0; --i) {
       s->extents[i] = r.extents[i], s->strides[i] = step;
@@ -187,6 +198,7 @@ class AnyTensor {
     for (int i = 0; i < e.rank; ++i) v->extents[i] = e.extent[i], v->strides[i] = strides[i];
     if (v->data)
       v->data = static_cast<char*>(v->data) + offset * static_cast<Index>(size_of(v->dtype));
+    v->dense = v->contiguous();
     return own(v);
   }
 
@@ -194,6 +206,12 @@ class AnyTensor {
   void reset() noexcept {
     if (r_) r_->drop();
     r_ = nullptr;
+  }
+  /// The record, to whoever owns it from now on.
+  Record* give() noexcept {
+    Record* r = r_;
+    r_ = nullptr;
+    return r;
   }
   void host_access(const char* what) const {
     Ambient& a = ambient();
@@ -221,6 +239,7 @@ class AnyTensor {
     r_->id = detail::fresh_id();
     for (int i = 0; i < e.rank; ++i) r_->extents[i] = e.extent[i];
     contiguous_strides(e, r_->strides);
+    r_->dense = true;
   }
   [[noreturn]] TENON_COLD static void fail_data(const Record& r) {
     if (r.place) detail::fail_place(r, "data");
@@ -235,8 +254,7 @@ class AnyTensor {
   }
   static Record* share(const Record& r) {
     Record* s = Record::create();
-    s->dtype = r.dtype, s->rank = r.rank, s->generated = r.generated, s->valueless = r.valueless;
-    s->place = r.place;
+    static_cast<RecordKind&>(*s) = r;
     s->id = detail::fresh_id(), s->buffer = r.buffer, s->data = r.data;
     std::memcpy(s->extents, r.extents, sizeof r.extents);
     std::memcpy(s->strides, r.strides, sizeof r.strides);
@@ -252,6 +270,15 @@ class AnyTensor {
   friend class Writer;
 };
 static_assert(sizeof(AnyTensor) == sizeof(void*));
+
+namespace detail {
+inline __attribute__((noinline)) void release_handles(Record* const* handle,
+                                                      std::size_t count) noexcept {
+  const bool alone = single_threaded();
+  for (Record* const* end = handle + count; handle != end; ++handle)
+    if (Record* r = *handle; r && !(alone && r->references.drop_one_of_several())) r->drop();
+}
+}  // namespace detail
 
 /// Writable elements of a tensor, contiguous in logical order, for as long as the object lives.
 template <class T>

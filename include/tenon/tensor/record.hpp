@@ -82,28 +82,44 @@ inline const DeviceTensors& device_tensors() {
 /// The counter of uniform random numbers that a generated record stands for.
 struct RandomKey;
 
-/// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of
-/// its own.
-struct Record {
-  Atomic<std::uint32_t> references{1};
+/// What decides how a kernel reads a value, small enough to compare at once.
+struct RecordKind {
   Dtype dtype = Dtype::f32;
   std::uint8_t rank = 0;
   bool generated = false;  ///< no memory: uniform numbers made from `strides` read as a RandomKey
   bool valueless = false;  ///< extents only: the tape kept no value
-  bool inside = false;     ///< it lies in the block of its buffer, and goes with that
+  bool dense = false;      ///< the strides are known to be those of contiguous elements
   std::uint8_t place = 0;  ///< 0: the host's memory; i + 1: that of CUDA device i
+  std::uint8_t unused[2] = {};
+  constexpr std::uint64_t bits() const { return __builtin_bit_cast(std::uint64_t, *this); }
+  static const std::uint64_t valueless_bits, all_but_rank;
+};
+constexpr std::uint64_t RecordKind::valueless_bits = [] {
+  RecordKind k;
+  k.valueless = true;
+  return k.bits() ^ RecordKind {}.bits();
+}();
+constexpr std::uint64_t RecordKind::all_but_rank = [] {
+  RecordKind k;
+  k.rank = 255;
+  return ~(k.bits() ^ RecordKind{}.bits());
+}();
+
+/// One value. Copies of a handle share it; a view, a clone or a mutation has a record with an id of
+/// its own.
+struct Record : RecordKind {
+  Atomic<std::uint32_t> references{1};
   std::uint32_t writers = 0;  ///< live scoped writers
   std::uint64_t id = 0;
   Buffer* buffer = nullptr;
   void* data = nullptr;
   Index extents[max_rank];
-  Index strides[max_rank] = {};  ///< elements
+  Index strides[max_rank];  ///< elements
 
   /// A record and its elements in one block.
   static Record* create(std::size_t bytes) {
     Buffer* b = Buffer::create(bytes, (sizeof(Record) + 63) / 64 * 64);
     auto* r = new (static_cast<void*>(b + 1)) Record;
-    r->inside = true;
     r->buffer = b, r->data = b->data;
     return r;
   }
@@ -120,9 +136,11 @@ struct Record {
   __attribute__((noinline)) void drop() noexcept {
     if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
     Buffer* b = buffer;
-    if (!inside) memory::deallocate(this, sizeof(Record));
+    if (!inside()) memory::deallocate(this, sizeof(Record));
     if (b) b->drop();
   }
+  /// Whether it lies in the block of its buffer, and goes with that.
+  bool inside() const { return buffer && static_cast<const void*>(buffer + 1) == this; }
   Device device() const { return place ? cuda(place - 1) : cpu; }
   Index size() const {
     Index n = 1;

@@ -4,53 +4,13 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/expr/group.hpp>
-#include <tenon/kernel/block.hpp>
-
-#include <cstring>
+#include <tenon/kernel/cpu/lanes.hpp>
 
 namespace tenon::inline TENON_ISA::kernel {
 
 using abi::Block;
 
 namespace detail {
-
-// Where an operand of one row is. A constant one reads from a register's worth of copies. Before a
-// partial register is loaded, what is left of the row moves to `copies`, so nothing behind a row is
-// ever touched.
-struct alignas(64) Cursor {
-  char copies[TENON_REGISTER_BYTES];
-  const char* p = nullptr;
-  const char* row = nullptr;
-  Index step = 0;  // from one register to the next, in bytes; 0: constant
-
-  /// One whose elements are copied still has to fill `copies`.
-  TENON_INLINE void set(const void* base, bool copied) {
-    step = copied ? 0 : TENON_REGISTER_BYTES;
-    p = row = copied ? copies : static_cast<const char*>(base);
-  }
-};
-inline __attribute__((noinline)) void load_rest(Cursor* c, int count, Index position,
-                                                std::size_t bytes) {
-  for (int i = 0; i < count; ++i)
-    if (c[i].step) {
-      std::memcpy(c[i].copies, c[i].row + position, bytes);
-      c[i].p = c[i].copies;
-    }
-}
-
-template <int Count, int Bytes>
-struct Cursors {
-  Cursor at[Count > 0 ? Count : 1];
-
-  /// `left` elements from position j on are the last of the row.
-  TENON_INLINE void rest(Index j, Index left) {
-    load_rest(at, Count, j * Bytes, static_cast<std::size_t>(left) * Bytes);
-  }
-  /// Back to the beginning of the row.
-  TENON_INLINE void rewind() {
-    for (int i = 0; i < Count; ++i) at[i].p = at[i].row;
-  }
-};
 
 template <class Op, class V>
 TENON_INLINE void apply(V* v, int i, int a, int b, int c) {
@@ -85,39 +45,6 @@ TENON_INLINE void adjoint(const V* v, V* d, V* sum, int i, const std::uint8_t* o
   }
 }
 
-/// The lanes of v moved down by K, those that fall out coming in on top.
-template <int K, class T, int N>
-TENON_INLINE scalar::Pack<T, N> rotate(scalar::Pack<T, N> v) {
-  using V = scalar::Pack<T, N>;
-#if TENON_REGISTER_BYTES == 64
-  if constexpr (sizeof(V) == 64) {  // in a register; elsewhere through memory
-    const __m512i x = (__m512i)v.v;
-    // Masked by nothing: g++ 12 warns about the undefined operand of the plain form.
-    return V((typename V::Vector)_mm512_maskz_alignr_epi32(0xffff, x, x,
-                                                           K * static_cast<int>(sizeof(T)) / 4));
-  } else
-#endif
-  {
-    T twice[2 * N];
-    v.store(twice);
-    v.store(twice + N);
-    return V::load(twice + K);
-  }
-}
-/// The join of all lanes, in every lane, always in the same order.
-template <class R, int K, class T, int N>
-TENON_INLINE op::State<scalar::Pack<T, N>> join_lanes(op::State<scalar::Pack<T, N>> s) {
-  if constexpr (K == 0) return s;
-  else
-    return join_lanes<R, K / 2>(
-        R::join(s, op::State<scalar::Pack<T, N>>{rotate<K>(s.a), rotate<K>(s.b)}));
-}
-template <class T, int N>
-TENON_INLINE scalar::Pack<T, N> sum_lanes(scalar::Pack<T, N> v) {
-  using V = scalar::Pack<T, N>;
-  return join_lanes<op::Sum, N / 2>(op::State<V>{v, v}).a;
-}
-
 }  // namespace detail
 
 /// Kernels of group G computing in T. FromResult: backward reads the result instead of computing
@@ -132,7 +59,24 @@ struct RowKernel {
   static constexpr unsigned passed = plan.passed();  // gradients that the caller may have already
   static constexpr int pointers = G::leaves + (FromResult ? 1 : 0) + 1;  // leaves, result, dy
   static constexpr int result_pointer = G::leaves, dy_pointer = pointers - 1;
-  using Pointers = detail::Cursors<pointers, sizeof(T)>;
+
+  // Operands that no step along a row reads: those with one value a row; forward, the last ones.
+  static constexpr unsigned row_leaves = [] {
+    unsigned bits = 0;
+    for (int i = 0; i < G::leaves; ++i) bits |= plan.row[i] ? 1u << i : 0u;
+    return bits;
+  }();
+  static constexpr unsigned not_forward = row_leaves | ~0u << G::leaves;
+
+  // Where the operands of one row begin. One that is constant along it reads from a register's
+  // worth of copies.
+  using Copies = char[pointers][TENON_REGISTER_BYTES];
+  struct Pointers {
+    const char* row[pointers];
+    unsigned constant;  // bit i: operand i
+    unsigned unread;    // bit i: operand i, as the caller says
+    Copies& copies;
+  };
 
   // Values that live longer than one step along a row. What a step computes stands in arrays of its
   // own, indexed by constants only, so that the compiler keeps it in registers.
@@ -144,36 +88,54 @@ struct RowKernel {
   using All = std::make_integer_sequence<int, G::nodes>;
   using Leaves = std::make_integer_sequence<int, G::leaves>;
 
-  // The cursors as values: stores of results do not make the compiler read them again.
+  // Element j of operand I lies j elements behind base[I], which for a constant one moves back as j
+  // goes on. Values, not pointers: stores of results do not make the compiler read them again.
   struct Near {
-    const char* p[pointers];
-    Index step[pointers];
+    std::uintptr_t base[pointers];
+    unsigned constant;
     using Every = std::make_integer_sequence<int, pointers>;
     template <int... I>
-    TENON_INLINE void read(const Pointers& c, std::integer_sequence<int, I...>) {
-      ((p[I] = c.at[I].p, step[I] = c.at[I].step), ...);
+    TENON_INLINE void read(const Pointers& p, std::integer_sequence<int, I...>) {
+      ((base[I] = reinterpret_cast<std::uintptr_t>(p.row[I])), ...);
+      constant = p.constant;
     }
-    TENON_INLINE void read(const Pointers& c) { read(c, Every{}); }
-    TENON_INLINE V load(int i) const { return V::load(reinterpret_cast<const T*>(p[i])); }
+    TENON_INLINE explicit Near(const Pointers& p) { read(p, Every{}); }
+    TENON_INLINE V load(int i, Index j) const {
+      return V::load(
+          reinterpret_cast<const T*>(base[i] + static_cast<std::uintptr_t>(j) * sizeof(T)));
+    }
     template <int... I>
     TENON_INLINE void advance(std::integer_sequence<int, I...>) {
-      ((p[I] += step[I]), ...);
+      unsigned bits = constant;
+      asm volatile("" : "+r"(bits));  // few rows need this: nothing of it is worth preparing
+      ((base[I] = detail::apart(base[I] - (bits >> I & 1) * sizeof(V))), ...);
     }
-    TENON_INLINE void advance() { advance(Every{}); }
+    TENON_INLINE void advance() {
+      if (constant) [[unlikely]]
+        advance(Every{});
+    }
+    template <int... I>
+    TENON_INLINE void rest(Copies& copies, Index j, Index left, unsigned unread,
+                           std::integer_sequence<int, I...>) {
+      std::uintptr_t moved[] = {base[I]...};
+      detail::load_rest(copies, moved, pointers, constant | unread,
+                        static_cast<std::uintptr_t>(j) * sizeof(T),
+                        static_cast<std::size_t>(left) * sizeof(T));
+      ((base[I] = detail::apart(moved[I])), ...);
+    }
     /// Before the step at j: the rest of a row shorter than a register moves aside.
-    TENON_INLINE bool full(Pointers& c, Index j, Index n) {
+    TENON_INLINE bool full(const Pointers& p, Index j, Index n, unsigned unread) {
       if (j + N <= n) [[likely]]
         return true;
-      c.rest(j, n - j);
-      read(c);
+      rest(p.copies, j, n - j, unread | p.unread, Every{});
       return false;
     }
   };
 
   template <int... I>
-  static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p,
+  static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p, Index j,
                                 std::integer_sequence<int, I...>) {
-    ((v[I] = p.load(I)), ...);
+    ((v[I] = p.load(I, j)), ...);
   }
   template <int... I>
   static TENON_INLINE void take_row([[maybe_unused]] V* v, const Row& x,
@@ -214,31 +176,39 @@ struct RowKernel {
     x.v[i] = R::finish(all, x.length);
     x.kept[plan.reduction[i] - 1] = all.b;
   }
-  static TENON_INLINE void place(detail::Cursor& c, const T* at, Index step) {
-    c.set(at, step == 0);
-    if (step == 0) V(*at).store(reinterpret_cast<T*>(c.copies));
+  static TENON_INLINE void place(Pointers& p, int i, const T* at, Index step) {
+    p.row[i] = reinterpret_cast<const char*>(at);
+    if (step != 0 || p.unread >> i & 1) return;
+    V(*at).store(reinterpret_cast<T*>(p.copies[i]));
+    p.row[i] = p.copies[i];
+    p.constant |= 1u << i;
+  }
+  template <int... I>
+  static TENON_INLINE void place_leaves(Pointers& p, const Block& b, Index r,
+                                        std::integer_sequence<int, I...>) {
+    (place_leaf(p, b, r, I, plan.row[I]), ...);
+  }
+  static TENON_INLINE void place_leaf(Pointers& p, const Block& b, Index r, int i, bool row) {
+    place(p, i, static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r, row ? 1 : b.leaf_step[i]);
   }
   static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
-    for (int i = 0; i < G::leaves; ++i) {
-      const T* at = static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r;
-      if (plan.row[i]) p.at[i].p = reinterpret_cast<const char*>(at);
-      else place(p.at[i], at, b.leaf_step[i]);
-    }
+    p.constant = 0;
+    if constexpr (G::leaves <= 8) place_leaves(p, b, r, Leaves{});
+    else
+      for (int i = 0; i < G::leaves; ++i) place_leaf(p, b, r, i, plan.row[i]);
     load_row_leaves(x, p, Leaves{});
     compute(x.v, expr::Nodes<G, expr::Visit::row_ops, 0>{});
   }
   template <int... I>
   static TENON_INLINE void load_row_leaves(Row& x, const Pointers& p,
                                            std::integer_sequence<int, I...>) {
-    ((plan.row[I] ? void(x.v[I] = V(*reinterpret_cast<const T*>(p.at[I].p))) : void()), ...);
+    ((plan.row[I] ? void(x.v[I] = V(*reinterpret_cast<const T*>(p.row[I]))) : void()), ...);
   }
   template <int... I>
   static TENON_INLINE void load_scalars(Row& x, const double* s, std::integer_sequence<int, I...>) {
     ((x.v[G::leaves + I] = V(static_cast<T>(s[I]))), ...);
   }
-  static TENON_INLINE M inside(V numbers, Index left) {
-    return numbers < V(static_cast<T>(left < N ? left : N));
-  }
+  static TENON_INLINE M inside(V numbers, Index left) { return detail::inside<T>(numbers, left); }
 
   /// Pass P along a row: states of the reductions of depth P + 1.
   template <int P>
@@ -246,27 +216,26 @@ struct RowKernel {
     using expr::Nodes, expr::Visit;
     op::State<V> s[plan.reductions + 1];
     start(s, Nodes<G, Visit::reductions, P>{});
-    Near near;
-    near.read(p);
+    Near near(p);
     for (Index j = 0; j < n; j += N, near.advance()) {
-      near.full(p, j, n);
+      near.full(p, j, n, not_forward);
       V v[G::nodes];
       take_row(v, x, All{});
-      load(v, near, Nodes<G, Visit::forward_leaves, P>{});
+      load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
       compute(v, Nodes<G, Visit::forward_ops, P>{});
       step(v, s, V(static_cast<T>(j)) + x.numbers, inside(x.numbers, n - j),
            Nodes<G, Visit::reductions, P>{});
     }
-    p.rewind();
     finish(x, s, Nodes<G, Visit::reductions, P>{});
     compute(x.v, Nodes<G, Visit::row_ops, P + 1>{});
     if constexpr (P + 1 < depth) reduce_pass<P + 1>(x, p, n);
   }
 
-  TENON_KERNEL static void forward(const Block& b) {
+  TENON_FORWARD_KERNEL static void forward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
-    Pointers p;
+    alignas(64) Copies copies;
+    Pointers p{{}, 0, b.unread, copies};
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
@@ -281,22 +250,24 @@ struct RowKernel {
       if constexpr (plan.row[root]) {
         *out = x.v[root][0];
       } else {
-        Near near;
-        near.read(p);
+        Near near(p);
+        T* to = out;
         for (Index j = 0; j < n; j += N, near.advance()) {
-          const bool full = near.full(p, j, n);
+          if (!near.full(p, j, n, not_forward))
+            to = reinterpret_cast<T*>(copies[result_pointer]) - j;
           V v[G::nodes];
           take_row(v, x, All{});
-          load(v, near, Nodes<G, Visit::forward_leaves, depth>{});
+          load(v, near, j, Nodes<G, Visit::forward_leaves, depth>{});
           compute(v, Nodes<G, Visit::forward_ops, depth>{});
           const V y = v[root];  // the array itself must not have an address
-          if (full) y.store(out + j);
-          else store_rest(y, out + j, static_cast<int>(n - j));
+          y.store(to + j);
         }
+        if (to != out)  // the rest lies aside
+          std::memcpy(out + n / N * N, copies[result_pointer],
+                      static_cast<std::size_t>(n % N) * sizeof(T));
       }
     }
   }
-  static TENON_INLINE void store_rest(V y, T* to, int count) { y.store_partial(to, count); }
   static TENON_INLINE void keep(const Row& x, T* kept) {
     for (int i = 0; i < G::nodes; ++i)
       if (plan.reduction[i]) {
@@ -355,65 +326,65 @@ struct RowKernel {
     }
   }
 
-  /// Where the gradients of one row go. Those of leaves that are constant along it are summed up.
-  enum Kind : int { summed, written, added };
+  /// Where the gradients of one row go.
   struct Targets {
     T* p[G::leaves > 0 ? G::leaves : 1];
-    Kind kind[G::leaves > 0 ? G::leaves : 1];
+    detail::Kind kind[G::leaves > 0 ? G::leaves : 1];
     V sum[G::leaves > 0 ? G::leaves : 1];
     bool plain = true;  // every gradient is written over what is there
     template <int... I>
     TENON_INLINE void read(const Block& b, Index r, std::integer_sequence<int, I...>) {
       (read_one(b, r, I, p[I], kind[I], sum[I]), ...);
-      plain = ((kind[I] == written || plan.row[I] || (passed >> I & 1 && !p[I])) && ...);
+      plain =
+          ((kind[I] == detail::Kind::written || plan.row[I] || (passed >> I & 1 && !p[I])) && ...);
     }
-    static TENON_INLINE void read_one(const Block& b, Index r, int i, T*& p, Kind& kind, V& sum) {
+    static TENON_INLINE void read_one(const Block& b, Index r, int i, T*& p, detail::Kind& kind,
+                                      V& sum) {
       const std::uint8_t mode = b.gradient_mode[i];
       const bool sums = mode == abi::gradient_none || !b.gradient_step[i];
-      kind = sums ? summed : mode == abi::gradient_add ? added : written;
+      kind = sums                        ? detail::Kind::summed
+             : mode == abi::gradient_add ? detail::Kind::added
+                                         : detail::Kind::written;
       p = mode == abi::gradient_none ? nullptr
                                      : static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i];
       sum = V(0);
     }
   };
+  // What is not plain is code for each gradient: of many leaves it would be most of the kernel.
+  static constexpr bool many = G::leaves > 4;
   template <int P, int... I>
-  static TENON_INLINE void leave(const V* d, Targets& t, V numbers, Index j, Index left,
+  static TENON_INLINE void leave(const V* d, Targets& t, const V& numbers, Index j, Index left,
                                  std::integer_sequence<int, I...>) {
     constexpr bool first = ((plan.first_pass[I] == P) && ...);
-    if (first && t.plain && left >= N) [[likely]]
+    if (first && t.plain && left >= N) [[likely]] {
       (leave_plain<(passed >> I & 1) != 0>(d[I], t.p[I], j), ...);
-    else
-      (leave_one<plan.first_pass[I] == P>(d[I], t.sum[I], t.p[I], t.kind[I], numbers, j, left),
+    } else if constexpr (many) {
+      static constexpr std::uint8_t leaf[] = {I...}, fresh[] = {plan.first_pass[I] == P...};
+      const V g[] = {d[I]...};
+      detail::leave_gradients(g, leaf, fresh, static_cast<int>(sizeof...(I)), t.sum, t.p, t.kind,
+                              &numbers, j, left);
+    } else {
+      (detail::leave_gradient(d[I], t.sum[I], t.p[I], t.kind[I], plan.first_pass[I] == P, numbers,
+                              j, left),
        ...);
+    }
   }
   template <bool Passed>
   static TENON_INLINE void leave_plain(V g, T* to, Index j) {
     if (!Passed || to) g.store(to + j);
   }
-  template <bool First>
-  static TENON_INLINE void leave_one(V g, V& sum, T* to, Kind kind, V numbers, Index j,
-                                     Index left) {
-    if (kind == summed) {
-      sum = sum + (left < N ? select(inside(numbers, left), g, V(0)) : g);
-    } else if (left >= N) [[likely]] {
-      if (!First || kind == added) g = g + V::load(to + j);
-      g.store(to + j);
-    } else {
-      const int count = static_cast<int>(left);
-      if (!First || kind == added) g = g + V::load_partial(to + j, count);
-      store_rest(g, to + j, count);
-    }
-  }
   template <int... I>
   static TENON_INLINE void leave_row(const V* whole, const Targets& t, const Block& b,
                                      std::integer_sequence<int, I...>) {
-    (leave_row_one(plan.row[I] ? whole[I] : detail::sum_lanes(t.sum[I]), t.p[I],
-                   plan.row[I] || t.kind[I] == summed, b.gradient_mode[I]),
-     ...);
-  }
-  static TENON_INLINE void leave_row_one(V g, T* to, bool mine, std::uint8_t mode) {
-    if (!mine || mode == abi::gradient_none) return;
-    *to = mode == abi::gradient_add ? *to + g[0] : g[0];
+    if constexpr (many) {
+      const V g[] = {plan.row[I] ? whole[I] : t.sum[I]...};
+      detail::leave_row_gradients(g, row_leaves, t.p, t.kind, b.gradient_mode, G::leaves);
+    } else {
+      (detail::leave_row_gradient(plan.row[I] ? whole[I] : detail::sum_lanes(t.sum[I]), t.p[I],
+                                  plan.row[I] || t.kind[I] == detail::Kind::summed,
+                                  b.gradient_mode[I]),
+       ...);
+    }
   }
 
   template <int... I>
@@ -436,23 +407,21 @@ struct RowKernel {
     if constexpr (Reached::size() > 0 || Nodes<G, Visit::backward_ops, P>::size() > 0) {
       V sum[G::nodes];
       clear(sum, Sums{});
-      Near near;
-      near.read(p);
+      Near near(p);
       for (Index j = 0; j < n; j += N, near.advance()) {
-        near.full(p, j, n);
+        near.full(p, j, n, row_leaves);
         const M in = inside(x.numbers, n - j);
         V v[G::nodes], d[G::nodes];
         take_row(v, x, All{});
-        load(v, near, Nodes<G, Visit::forward_leaves, P>{});
+        load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
         compute(v, Nodes<G, Visit::forward_ops, P>{});
-        if constexpr (FromResult) v[root] = near.load(result_pointer);
-        if constexpr (from_root) d[root] = near.load(dy_pointer);
+        if constexpr (FromResult) v[root] = near.load(result_pointer, j);
+        if constexpr (from_root) d[root] = near.load(dy_pointer, j);
         seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
                 Nodes<G, Visit::reductions, P>{});
         reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});
         leave<P>(d, t, x.numbers, j, n - j, Reached{});
       }
-      p.rewind();
       add_sums(whole, sum, Sums{});
     }
     if constexpr (P > 0) backward_pass<P - 1>(x, p, whole, t, n);
@@ -461,16 +430,17 @@ struct RowKernel {
   TENON_KERNEL static void backward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
-    Pointers p;
+    alignas(64) Copies copies;
+    Pointers p{{}, 0, b.unread, copies};
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
-      place(p.at[dy_pointer], static_cast<const T*>(b.dy) + b.dy_row * r, b.dy_step);
+      place(p, dy_pointer, static_cast<const T*>(b.dy) + b.dy_row * r, b.dy_step);
       if constexpr (FromResult)
-        place(p.at[result_pointer], static_cast<const T*>(b.y) + b.y_row * r, 1);
+        place(p, result_pointer, static_cast<const T*>(b.y) + b.y_row * r, 1);
       if constexpr (depth > 0) {
         recall(x, static_cast<const T*>(b.kept) + r * 2 * plan.reductions);
         compute_rows<1>(x);
