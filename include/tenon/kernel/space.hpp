@@ -100,6 +100,57 @@ struct Space {
   Index row_distance(const Operand& o) const { return outer_rank ? o.outer[outer_rank - 1] : 0; }
 };
 
+namespace detail {
+
+/// e with the axes put back, extent 1 each. The axes are counted in a space of `rank` axes, which
+/// end where those of e end.
+inline Extents with_axes(const Extents& e, std::uint32_t axes, int rank) {
+  Extents full;
+  full.rank = std::min(e.rank + __builtin_popcount(axes), rank);
+  axes >>= rank - full.rank;
+  for (int axis = full.rank - 1, from = e.rank - 1; axis >= 0; --axis)
+    full.extent[axis] = axes >> axis & 1 || from < 0 ? 1 : e.extent[from--];
+  return full;
+}
+
+/// The rank of the iteration space: that of the longest leaf, reduced axes included.
+inline int group_rank(const StatementInfo& info, const AnyTensor* leaf, const GroupCall& how) {
+  const int reduced = __builtin_popcount(how.axes ? how.axes : how.from_end);
+  int rank = 0;
+  for (int i = info.product ? 1 : 0; i < info.leaves; ++i)
+    rank = std::max(rank, leaf[i].rank() + (how.dropped_leaves >> i & 1 ? reduced : 0));
+  return rank;
+}
+
+/// The iteration space of a group: all leaves broadcast together.
+inline Extents group_extents(const StatementInfo& info, const AnyTensor* leaf,
+                             const GroupCall& how) {
+  Extents e;
+  const int rank = how.dropped_leaves ? group_rank(info, leaf, how) : 0;
+  for (int i = 0; i < info.leaves; ++i) {
+    Extents own = leaf[i].extents();
+    if (how.dropped_leaves >> i & 1) own = with_axes(own, how.axes, rank);
+    Broadcast b = broadcast(e, own);
+    if (!b.mismatch.ok()) fail_broadcast(info.name, e, own, b.mismatch);
+    e = b.extents;
+  }
+  return e;
+}
+
+/// The result's extents: reduced axes are dropped, or kept with extent 1.
+inline __attribute__((noinline)) Extents reduced_extents(const Extents& e, std::uint32_t axes,
+                                                         bool keepdims) {
+  Extents r;
+  for (int i = 0; i < e.rank; ++i) {
+    bool gone = axes >> i & 1;
+    if (gone && !keepdims) continue;
+    r.extent[r.rank++] = gone ? 1 : e.extent[i];
+  }
+  return r;
+}
+
+}  // namespace detail
+
 enum class Transfer { gather, scatter, add };
 
 namespace detail {
