@@ -22,19 +22,21 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# prepare COMPILER FLAG...: in $dir; sets compile (a command line) and kind.
+# prepare HEADER COMPILER FLAG...: in $dir, with HEADER compiled beforehand; sets compile (a command line) and kind.
 prepare() {
+  local header=$1
+  shift
   compile=("$@" -fsyntax-only -fdiagnostics-color=never -Wall -Wextra -Wno-unused)
   if "$1" --version | grep clang >/dev/null; then
     kind=clang
     compile+=(-ferror-limit=1 -fno-caret-diagnostics)
-    "$@" -Wall -Wextra -x c++-header "$here/pch.hpp" -o pch.hpp.pch
+    "$@" -Wall -Wextra -x c++-header "$header" -o pch.hpp.pch
     compile+=(-include-pch pch.hpp.pch)
   else
     kind=gcc
     compile+=(-fmax-errors=1 -fno-diagnostics-show-caret)
     # The copy is what -include finds, and beside it the compiled one.
-    cp "$here/pch.hpp" pch.hpp
+    cp "$header" pch.hpp
     "$@" -Wall -Wextra -x c++-header pch.hpp -o pch.hpp.gch
     compile+=(-include pch.hpp)
   fi
@@ -90,7 +92,8 @@ if [ "$1" = --planted ]; then
   trap 'rm -rf "$dir"' EXIT
   cd "$dir"
   jobs=2
-  prepare "$@"
+  echo '#pragma once' >nothing.hpp
+  prepare nothing.hpp "$@"
   plant() { printf '%s\n' "${@:2}" >"$1.cpp"; }
   plant right '// expect: static assertion failed.*two is not three|two is not three' 'namespace right {' \
     '#ifdef EXPECT_ERROR' 'static_assert(2 == 3, "two is not three");' '#endif' '}'
@@ -119,6 +122,6 @@ cd "$dir"
 shopt -s nullglob
 cases=("$here"/*.cpp)
 [ ${#cases[@]} -gt 0 ] || { echo "skipped: no cases"; exit 77; }
-prepare "$@"
+prepare "$here/pch.hpp" "$@"
 check_all "${cases[@]}" || exit 1
 echo "${#cases[@]} cases with $(basename "$1"): each compiles, and fails with the words expected"

@@ -42,7 +42,7 @@ case $way in
     ;;
   copied)
     cp -r "$root/include" include
-    "$compiler" -std=c++20 -O1 -I include -I "$eigen" main.cpp -o consumer
+    "$compiler" -std=c++20 -I include -I "$eigen" main.cpp -o consumer
     ;;
   add_subdirectory | fetch_content)
     configure -DTENON_SOURCE="$root"
@@ -66,7 +66,7 @@ case $way in
     export PKG_CONFIG_PATH=$dir/prefix/share/pkgconfig
     [ "$(pkg-config --modversion tenon)" = "$dotted" ]
     # shellcheck disable=SC2046 # a list of flags
-    "$compiler" -std=c++20 -O1 $(pkg-config --cflags tenon) main.cpp -o consumer
+    "$compiler" -std=c++20 $(pkg-config --cflags tenon) main.cpp -o consumer
     ;;
 esac
 wanted="loss 522, dw 132, code 1, version $version"

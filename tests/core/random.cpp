@@ -9,6 +9,8 @@
 
 using namespace tenon;
 
+namespace random_test {
+
 namespace {
 constexpr RandomKey key{2024, 17, 3, 5};
 
@@ -264,3 +266,5 @@ TEST_CASE("random: wrong arguments are errors that say what is wrong", "[core]")
   CHECK(code([&] { fill_normal(key, 0, 1, x, 0, -1); }) == Error::value);
   CHECK(code([&] { fill_integers(key, 0, 1, i, 3, 3); }) == Error::value);
 }
+
+}  // namespace random_test

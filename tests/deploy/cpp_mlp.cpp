@@ -10,6 +10,8 @@
 
 using namespace tests;
 
+namespace cpp_mlp_test {
+
 namespace {
 
 struct Net {
@@ -107,3 +109,5 @@ TEST_CASE("deploy: a trained MLP gives the library's classes in 30 KB of code") 
   CHECK(mlp(nullptr, out) == 1);
   ::dlclose(library);
 }
+
+}  // namespace cpp_mlp_test

@@ -12,6 +12,8 @@
 
 using namespace tests;
 
+namespace data_parallel_test {
+
 namespace {
 struct Net {
   nn::Linear<12, 9> hidden;
@@ -427,3 +429,5 @@ TEST_CASE("states: a step that fails on one rank leaves those of every rank as t
   for (const std::string& text : thrown) CHECK_THAT(text, ContainsSubstring("label 77"));
   for (std::uint64_t hash : left) CHECK(hash == before);
 }
+
+}  // namespace data_parallel_test

@@ -15,6 +15,8 @@
 
 using namespace tests;
 
+namespace devices_test {
+
 namespace {
 struct Net {
   nn::Linear<12, 9> hidden;
@@ -220,3 +222,5 @@ TEST_CASE("a parameter server takes gradients from devices and gives values to t
     need(store.push_pull("last.bias", net.last.bias.any()).device() == d, "pulled to elsewhere");
   });
 }
+
+}  // namespace devices_test

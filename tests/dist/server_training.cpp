@@ -13,6 +13,8 @@
 using namespace tests;
 using dist::ServerTraining, dist::Store, dist::StoreOptions;
 
+namespace server_training_test {
+
 namespace {
 struct Net {
   nn::Linear<12, 9> hidden;
@@ -192,3 +194,5 @@ TEST_CASE("workers at other steps or with other batches, and shards that are not
   set_shards(3);
   CHECK_THAT(words([](int) { return 8; }), ContainsSubstring("3 shards for 2 workers"));
 }
+
+}  // namespace server_training_test

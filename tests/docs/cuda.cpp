@@ -60,17 +60,13 @@ AnyTensor keep(const AnyTensor& x, const AnyTensor& mask) {
 }
 // example-end kernel
 
-}  // namespace device_docs
-
 TEST_CASE("docs/cuda.md: the program trains", "[docs][cuda]") {
-  using namespace device_docs;
   Rng rng(5);
   const Sample s{normal(rng, Shape<dyn, 20>{30}), randint(rng, 0, 3, Shape<dyn>{30})};
   CHECK(train(s, 30) < 0.7 * train(s, 1));
 }
 
 TEST_CASE("docs/recipes.md: a device kernel", "[docs][cuda]") {
-  using namespace device_docs;
   kernel::fill_kernel<KeepBody, KeepArguments>(keep_kernel);
   Rng rng(6);
   const auto x = normal(rng, Shape<dyn>{1000}), m = normal(rng, Shape<dyn>{1000});
@@ -79,3 +75,5 @@ TEST_CASE("docs/recipes.md: a device kernel", "[docs][cuda]") {
   for (Index i = 0; i < 1000; ++i)
     REQUIRE(y.data<float>()[i] == (m.data()[i] > 0 ? x.data()[i] : 0));
 }
+
+}  // namespace device_docs

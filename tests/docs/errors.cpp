@@ -10,6 +10,8 @@
 
 using namespace tenon;
 
+namespace errors_test {
+
 namespace {
 
 /// A row of the table: `code`, number, text without `folder`.
@@ -90,3 +92,5 @@ TEST_CASE("docs: the errors that the page shows are thrown with these texts") {
     CHECK(page.find(row) != std::string::npos);
   }
 }
+
+}  // namespace errors_test

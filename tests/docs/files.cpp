@@ -13,6 +13,8 @@
 
 using namespace tenon;
 
+namespace files_test {
+
 namespace {
 struct Net {
   nn::Linear<4, 2> fc;
@@ -91,3 +93,5 @@ TEST_CASE("docs: a run that signals may end") {
   // example-end signals
   CHECK(train::load_checkpoint(path, net, optimizer).step == 5);
 }
+
+}  // namespace files_test

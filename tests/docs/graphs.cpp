@@ -15,6 +15,8 @@
 
 using namespace tenon;
 
+namespace graphs_test {
+
 namespace {
 struct Net {
   nn::Linear<8, 16> fc1;
@@ -83,3 +85,5 @@ TEST_CASE("docs: deploy") {
   // example-end deploy
   CHECK_THAT(tests::get(path), ContainsSubstring("int classify(const float* in, float* out);"));
 }
+
+}  // namespace graphs_test

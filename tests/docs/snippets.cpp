@@ -10,6 +10,8 @@
 
 using namespace tenon;
 
+namespace snippets_test {
+
 namespace {
 
 // example-begin layer
@@ -269,3 +271,5 @@ TEST_CASE("docs: an operation") {
   CHECK(Cube::backward(2.0, 8.0, 1.0) == 12);
   CHECK(op::backward_reads<Cube> == (op::Probe::a | op::Probe::dy));
 }
+
+}  // namespace snippets_test

@@ -7,6 +7,8 @@
 using namespace tenon;
 using namespace tenon::expr;
 
+namespace tree_test {
+
 namespace {
 constexpr Word add = op_word<op::Add>(), mul = op_word<op::Multiply>();
 }
@@ -36,3 +38,5 @@ TEST_CASE("logsumexp is its shift and its sum, and row leaves are marked") {
   CHECK(l.row_leaves == 2u);
   CHECK(l.dropped_leaves == 2u);
 }
+
+}  // namespace tree_test

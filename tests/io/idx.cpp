@@ -9,6 +9,8 @@
 using namespace tenon;
 using tests::bytes, tests::failure, tests::get, tests::put;
 
+namespace idx_test {
+
 namespace {
 
 AnyTensor read(const tests::TemporaryFolder& folder, const std::string& contents) {
@@ -155,3 +157,5 @@ TEST_CASE("idx: any changed byte gives an error or a tensor of what is there", "
         else CHECK(f.code == Error::format);
       }
 }
+
+}  // namespace idx_test

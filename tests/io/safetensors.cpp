@@ -10,6 +10,8 @@ using namespace tenon;
 using io::NamedTensor, io::SafetensorsFile, io::save_safetensors;
 using tests::failure, tests::get, tests::put;
 
+namespace safetensors_test {
+
 namespace {
 
 // Written by the Python package safetensors 0.6 from NumPy arrays.
@@ -192,3 +194,5 @@ TEST_CASE("safetensors: one file may be read by several threads, and replaced me
   for (std::thread& t : threads) t.join();
   CHECK(right == 30);
 }
+
+}  // namespace safetensors_test

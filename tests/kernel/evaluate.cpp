@@ -8,6 +8,8 @@
 
 using namespace tests;
 
+namespace evaluate_test {
+
 namespace {
 
 enum class Layout { dense, transposed, strided };
@@ -189,3 +191,5 @@ TEST_CASE("a result has an id of its own and shares no memory with its operands"
   CHECK(y.id() != x.id());
   CHECK(y.raw() != x.raw());
 }
+
+}  // namespace evaluate_test

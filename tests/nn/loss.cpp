@@ -7,6 +7,8 @@
 
 using namespace tests;
 
+namespace loss_test {
+
 namespace {
 std::vector<double> rows_by_hand(const std::vector<double>& x, const std::vector<double>& label,
                                  double smoothing = 0) {
@@ -130,3 +132,5 @@ TEST_CASE("mse_loss is the mean of squares") {
   for (std::size_t i = 0; i < 21; ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
   CHECK(distance(values(nn::mse_loss(x, y)), {static_cast<double>(sum / 21)}) <= 1e-14);
 }
+
+}  // namespace loss_test

@@ -10,6 +10,8 @@
 
 using namespace tests;
 
+namespace ranks_test {
+
 namespace {
 struct Net {
   nn::Linear<6, 5> first;
@@ -151,3 +153,5 @@ TEST_CASE("more ranks than shards are an error with both numbers") {
   CHECK(f.code == Error::value);
   CHECK_THAT(f.text, ContainsSubstring("3 ranks cannot share 2 shards"));
 }
+
+}  // namespace ranks_test

@@ -8,6 +8,8 @@
 
 using namespace tests;
 
+namespace sgd_test {
+
 namespace {
 // PyTorch's rule: without momentum there is no buffer, so dampening does nothing.
 std::vector<double> by_hand(const optim::Sgd& r, std::vector<double> w, int steps) {
@@ -64,3 +66,5 @@ TEST_CASE("sgd follows PyTorch's trajectories") {
   }
   CHECK(cases >= 5);
 }
+
+}  // namespace sgd_test

@@ -10,6 +10,8 @@
 
 using namespace tests;
 
+namespace step_test {
+
 namespace {
 struct Net {
   nn::Linear<12, 9> hidden;
@@ -344,3 +346,5 @@ TEST_CASE("accumulation over two halves is the gradient of the whole") {
   g.scale(0.5);
   CHECK(distance(all_values(g.model), all_values(batch_gradient(loss, net, s).model)) <= 1e-6);
 }
+
+}  // namespace step_test

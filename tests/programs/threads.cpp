@@ -11,6 +11,8 @@
 
 using namespace tests;
 
+namespace threads_test {
+
 namespace {
 struct Net {
   Tensor<float, Shape<20, 30>> w1;
@@ -57,3 +59,5 @@ TEST_CASE("one thread or two: the same bits forward and backward") {
   set_num_threads(before);
   for (std::size_t i = 0; i < 4; ++i) CHECK(same_bits(out[0][i], out[1][i]));
 }
+
+}  // namespace threads_test

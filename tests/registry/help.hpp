@@ -9,6 +9,7 @@
 
 #include "support/catch.hpp"
 #include "support/files.hpp"
+#include "support/tensors.hpp"
 
 namespace tests {
 using namespace tenon;
@@ -16,13 +17,7 @@ using registry::AttributeMap;
 using Numbers = std::vector<double>;
 
 inline constexpr double inf = std::numeric_limits<double>::infinity();
-inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-inline Extents extents(std::initializer_list<Index> list) {
-  Extents e;
-  for (Index n : list) e.extent[e.rank++] = n;
-  return e;
-}
 /// The values in row-major order, converted to the dtype.
 inline AnyTensor tensor(std::initializer_list<Index> e, const Numbers& values,
                         Dtype d = Dtype::f64) {

@@ -216,7 +216,7 @@ TEST_CASE("a tape keeps the arguments only: less memory at the peak") {
     deep.blocks.push_back(block(3 * i));
     for (const AnyTensor& t : parameters(deep.blocks.back())) wrt.push_back(t);
   }
-  const auto x = spread<float, 4096, 16>(4);
+  const auto x = spread<float, 1024, 16>(4);
   const auto peak = [&](bool again) {
     memory::reset_peak();
     const auto before = memory::statistics().live;

@@ -9,6 +9,8 @@
 
 using namespace tests;
 
+namespace checkpoint_test {
+
 namespace {
 struct Net {
   nn::Linear<6, 8> first;
@@ -278,3 +280,5 @@ TEST_CASE("the hash of parameters is FNV-1a of their bytes in order") {
   two.a.write()[0] = std::nextafter(1.5f, 2.0f);
   CHECK(train::hash_parameters(two) != hash);
 }
+
+}  // namespace checkpoint_test

@@ -15,6 +15,8 @@
 
 using namespace tests;
 
+namespace stop_checkpoint_test {
+
 namespace {
 struct Net {
   nn::Linear<3, 2> fc;
@@ -130,3 +132,5 @@ TEST_CASE("without a signal it writes when asked") {
         }) == 0);
   check_file(folder / "c", 3);
 }
+
+}  // namespace stop_checkpoint_test

@@ -8,6 +8,8 @@
 
 using namespace tests;
 
+namespace fold_test {
+
 namespace {
 
 int count(const graph::Graph& g, std::string_view name) {
@@ -71,3 +73,5 @@ TEST_CASE("fold: numbers are computed, what changes nothing goes, what changes a
   const auto a = run(g, {in.x.any()}), b = run(whole, {in.x.any()});
   for (std::size_t k = 0; k < a.size(); ++k) CHECK(same_bits(a[k], b[k]));
 }
+
+}  // namespace fold_test

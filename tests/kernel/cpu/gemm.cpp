@@ -14,6 +14,8 @@ using kernel::GemmEpilogue;
 using kernel::GemmPath;
 using kernel::MatrixView;
 
+namespace gemm_test {
+
 namespace {
 constexpr GemmPath paths[] = {GemmPath::portable, GemmPath::avx2, GemmPath::avx512};
 
@@ -246,3 +248,5 @@ TEST_CASE("gemm: the epilogue meets every element once, when it is final", "[ker
     }
   }
 }
+
+}  // namespace gemm_test

@@ -11,6 +11,8 @@ using kernel::GemmPath;
 using kernel::detail::chosen_kernels;
 using kernel::detail::gemm_path;
 
+namespace gemm_tile_test {
+
 namespace {
 using Types = std::tuple<float, double>;
 constexpr GemmPath paths[] = {GemmPath::portable, GemmPath::avx2, GemmPath::avx512};
@@ -53,3 +55,5 @@ TEST_CASE("gemm_tile: a path the processor lacks is taken as the best it has", "
   }
   gemm_path() = GemmPath::automatic;
 }
+
+}  // namespace gemm_tile_test

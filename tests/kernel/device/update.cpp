@@ -11,6 +11,8 @@
 
 using namespace tests;
 
+namespace update_test {
+
 namespace {
 struct Net {
   nn::Linear<12, 9> hidden;
@@ -176,3 +178,5 @@ TEST_CASE("device: a step neither waits nor takes memory from the system", "[dev
   }
 }
 #endif
+
+}  // namespace update_test
