@@ -94,6 +94,7 @@ inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
   from.value = nullptr, from.set_moved();
 }
 
+/// Says to a constructor that a join fills what it makes.
 struct Joining {};
 
 /// An operand of an operation that is being built, as run-time code sees it: an expression, which
@@ -113,6 +114,7 @@ struct JoinType {
   const OpInfo* op;
   const char* name;
 };
+/// Both together.
 struct PartRef {
   const ExpressionType* type;
   PartKind kind;

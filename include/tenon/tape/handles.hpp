@@ -32,6 +32,7 @@ class Handles {
   }
   /// Leaves those from `first` on empty.
   void release(std::size_t first, std::size_t count) noexcept {
+    if (count == 0) return;
     release_handles(records_.data() + first, count);
     std::memset(records_.data() + first, 0, count * sizeof(Record*));
   }
