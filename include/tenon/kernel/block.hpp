@@ -17,7 +17,6 @@ struct Block {
   const void* const* leaf = nullptr;
   const Count* leaf_row = nullptr;  ///< distance between rows
   const Count* leaf_step = nullptr;
-  std::uint32_t unread = 0;  ///< bit i: there is nothing to read of leaf i, whose step is 0
   const double* scalar = nullptr;
   void* out = nullptr;  ///< forward; one element a row when the result is constant along it
   Count out_row = 0;

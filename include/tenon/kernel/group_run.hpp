@@ -137,7 +137,6 @@ struct GroupRun {
     for (int i = 0; i < info->leaves; ++i) {
       if (leaf[i] < 0) {  // a value that the kernel does not read
         t.leaf[i] = a.scratch, t.leaf_row[i] = 0, t.leaf_step[i] = 0;
-        b.unread |= 1u << i;
         continue;
       }
       t.leaf[i] = reach(space.operand[leaf[i]], a, t.leaf_row[i], t.leaf_step[i], true);
@@ -168,8 +167,20 @@ struct GroupRun {
     transfer(space, o, Transfer::scatter, info->compute, b.out, a.row, a.rows, a.col, width);
   }
 
+  // A leaf that the kernel does not read lies where another operand does: as a constant along the
+  // row it would be moved back at every step.
+  void place_unread(Arrays& t, const abi::Block& b) const {
+    const void* place = b.dy;
+    Index row = b.dy_row, step = b.dy_step;
+    for (int i = 0; i < info->leaves && !step; ++i)
+      if (leaf[i] >= 0) place = t.leaf[i], row = t.leaf_row[i], step = t.leaf_step[i];
+    for (int i = 0; i < info->leaves && step; ++i)
+      if (leaf[i] < 0) t.leaf[i] = place, t.leaf_row[i] = row, t.leaf_step[i] = step;
+  }
+
   void run_backward(Area& a, Arrays& t, abi::Block& b, Index block) const {
     b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_step, true);
+    place_unread(t, b);
     if (result >= 0) {
       Index step;
       b.y = reach(space.operand[result], a, b.y_row, step, true);

@@ -74,7 +74,6 @@ struct RowKernel {
   struct Pointers {
     const char* row[pointers];
     unsigned constant;  // bit i: operand i
-    unsigned unread;    // bit i: operand i, as the caller says
     Copies& copies;
   };
 
@@ -127,7 +126,7 @@ struct RowKernel {
     TENON_INLINE bool full(const Pointers& p, Index j, Index n, unsigned unread) {
       if (j + N <= n) [[likely]]
         return true;
-      rest(p.copies, j, n - j, unread | p.unread, Every{});
+      rest(p.copies, j, n - j, unread, Every{});
       return false;
     }
   };
@@ -178,7 +177,7 @@ struct RowKernel {
   }
   static TENON_INLINE void place(Pointers& p, int i, const T* at, Index step) {
     p.row[i] = reinterpret_cast<const char*>(at);
-    if (step != 0 || p.unread >> i & 1) return;
+    if (step != 0) return;
     V(*at).store(reinterpret_cast<T*>(p.copies[i]));
     p.row[i] = p.copies[i];
     p.constant |= 1u << i;
@@ -235,7 +234,7 @@ struct RowKernel {
     using expr::Nodes, expr::Visit;
     Row x;
     alignas(64) Copies copies;
-    Pointers p{{}, 0, b.unread, copies};
+    Pointers p{{}, 0, copies};
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
@@ -431,7 +430,7 @@ struct RowKernel {
     using expr::Nodes, expr::Visit;
     Row x;
     alignas(64) Copies copies;
-    Pointers p{{}, 0, b.unread, copies};
+    Pointers p{{}, 0, copies};
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
