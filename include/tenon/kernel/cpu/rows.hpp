@@ -73,7 +73,7 @@ struct RowKernel {
   using Copies = char[pointers][TENON_REGISTER_BYTES];
   struct Pointers {
     const char* row[pointers];
-    unsigned constant;  // bit i: operand i
+    unsigned constant;  // bit i: operand i; far_row
     Copies& copies;
   };
 
@@ -104,14 +104,23 @@ struct RowKernel {
           reinterpret_cast<const T*>(base[i] + static_cast<std::uintptr_t>(j) * sizeof(T)));
     }
     template <int... I>
-    TENON_INLINE void advance(std::integer_sequence<int, I...>) {
+    TENON_INLINE void move_back(std::integer_sequence<int, I...>) {
       unsigned bits = constant;
       asm volatile("" : "+r"(bits));  // few rows need this: nothing of it is worth preparing
       ((base[I] = detail::apart(base[I] - (bits >> I & 1) * sizeof(V))), ...);
     }
-    TENON_INLINE void advance() {
-      if (constant) [[unlikely]]
-        advance(Every{});
+    template <int... I>
+    TENON_INLINE void fetch(Index j, std::integer_sequence<int, I...>) const {
+      (__builtin_prefetch(reinterpret_cast<const void*>(
+           base[I] + static_cast<std::uintptr_t>(j) * sizeof(T) + detail::fetched_ahead)),
+       ...);
+    }
+    /// After the step at j.
+    TENON_INLINE void advance(Index j) {
+      if (!constant) [[likely]]
+        return;
+      if (constant & detail::far_row) fetch(j, Every{});
+      if (constant & ~detail::far_row) move_back(Every{});
     }
     template <int... I>
     TENON_INLINE void rest(Copies& copies, Index j, Index left, unsigned unread,
@@ -191,7 +200,7 @@ struct RowKernel {
     place(p, i, static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r, row ? 1 : b.leaf_step[i]);
   }
   static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
-    p.constant = 0;
+    p.constant = detail::far(b.n * static_cast<Index>(sizeof(T)));
     if constexpr (G::leaves <= 8) place_leaves(p, b, r, Leaves{});
     else
       for (int i = 0; i < G::leaves; ++i) place_leaf(p, b, r, i, plan.row[i]);
@@ -216,7 +225,7 @@ struct RowKernel {
     op::State<V> s[plan.reductions + 1];
     start(s, Nodes<G, Visit::reductions, P>{});
     Near near(p);
-    for (Index j = 0; j < n; j += N, near.advance()) {
+    for (Index j = 0; j < n; near.advance(j), j += N) {
       near.full(p, j, n, not_forward);
       V v[G::nodes];
       take_row(v, x, All{});
@@ -251,7 +260,7 @@ struct RowKernel {
       } else {
         Near near(p);
         T* to = out;
-        for (Index j = 0; j < n; j += N, near.advance()) {
+        for (Index j = 0; j < n; near.advance(j), j += N) {
           if (!near.full(p, j, n, not_forward))
             to = reinterpret_cast<T*>(copies[result_pointer]) - j;
           V v[G::nodes];
@@ -407,7 +416,7 @@ struct RowKernel {
       V sum[G::nodes];
       clear(sum, Sums{});
       Near near(p);
-      for (Index j = 0; j < n; j += N, near.advance()) {
+      for (Index j = 0; j < n; near.advance(j), j += N) {
         near.full(p, j, n, row_leaves);
         const M in = inside(x.numbers, n - j);
         V v[G::nodes], d[G::nodes];
