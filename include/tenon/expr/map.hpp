@@ -282,7 +282,7 @@ struct JoinOf {
                                      Op::name};
 };
 /// The short way is compiled into every operator: only small statements feel what it saves.
-inline constexpr int short_join = 6;
+inline constexpr int short_join = 5;
 template <class Op, class C, class R, class... Ps>
 void join_parts(R& r, Ps&&... p) {
   if constexpr (!R::tree::facts.product && R::tree::handles + R::tree::scalars <= short_join &&
