@@ -43,3 +43,24 @@ TEST_CASE("an expression that is moved into a statement twice is an error") {
   CHECK_THROWS_AS(Tensor(std::move(e) + std::move(e)), Error);
   CHECK(x.any().get()->references.load(Order::relaxed) == 1);
 }
+
+TEST_CASE("a tensor of other extents behind a static type is an error where it joins") {
+  const auto x = spread<float, 1000>(1);
+  auto y = spread<float, 1000>(2);
+  y.any() = spread(Dtype::f32, extents({2}), 3);
+  CHECK_THROWS_WITH(Tensor(x + y), ContainsSubstring("1000 vs 2"));
+}
+
+TEST_CASE("gradients of many leaves: along the row, constant, one a row, rests of rows") {
+  using Matrix = Shape<dyn, dyn>;
+  for (Index n : {1, 2, 7, 8, 21, 64}) {
+    const auto a = spread<double, Matrix>(1, {3, n}), b = spread<double, Matrix>(2, {3, n});
+    const auto c = spread<double, Shape<dyn, 1>>(3, {3, 1});
+    const auto d = spread<double, Shape<1, dyn>>(4, {1, n});
+    const auto s = spread<double, Shape<>>(5, {});
+    const auto f = [](const auto& a, const auto& b, const auto& c, const auto& d, const auto& s) {
+      return tanh(a * b + c) * d - s * a + exp(b * c) * (d + s);
+    };
+    CHECK(fused_against_single(1e-12, f, a, b, c, d, s) <= 1);
+  }
+}

@@ -99,32 +99,22 @@ struct Joining {};
 
 /// An operand of an operation that is being built, as run-time code sees it: an expression, which
 /// joins, a tensor that has a name (who takes the handle takes a copy), or a number.
-union Part {
-  ExpressionHead* head;
-  Record* leaf;
-  double number;
-};
 enum class PartKind : std::uint8_t { expression, leaf, number };
-
-/// What is known at compile time of an operation and its operands.
-struct JoinType {
-  int count;
-  const ExpressionType* type[3];
-  PartKind kind[3];
-  const OpInfo* op;
-  const char* name;
-};
-/// Both together.
-struct PartRef {
-  const ExpressionType* type;
+struct Part {
+  union {
+    ExpressionHead* head;
+    Record* leaf;
+    double number;
+  };
+  const ExpressionType* own;  ///< of a tensor or number
   PartKind kind;
-  Part part;
 
-  ExpressionHead* head() const { return kind == PartKind::expression ? part.head : nullptr; }
-  Extents extents() const {
-    if (kind == PartKind::expression) return part.head->extents();
+  const ExpressionType& type() const { return kind == PartKind::expression ? *head->type : *own; }
+  /// Errors: a tensor without a value, named as an operand of `name`.
+  Extents extents(const char* name) const {
+    if (kind == PartKind::expression) return head->extents();
     if (kind == PartKind::number) return {};
-    return part.leaf ? part.leaf->shape() : AnyTensor{}.record("operand").shape();
+    return leaf ? leaf->shape() : AnyTensor{}.record(name).shape();
   }
 };
 
@@ -281,9 +271,7 @@ class Expression {
     std::memcpy(scalar, leaf_ + handles, scalars * sizeof(double));
     head_.set_moved();
   }
-  static constexpr detail::PartKind kind = detail::PartKind::expression;
-  static constexpr const detail::ExpressionType* type = &detail::TypeOf<Tr, T, S>::value;
-  detail::Part part() const { return {.head = &head_}; }
+  detail::Part part() const { return {{.head = &head_}, nullptr, detail::PartKind::expression}; }
 
  private:
   AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
@@ -331,12 +319,23 @@ using shape_of = typename std::remove_cvref_t<X>::shape_type;
 
 namespace detail {
 
+/// Whether a record has the extents that its type knows; any() lets a caller put another there.
+template <class S>
+TENON_INLINE bool has_known_extents([[maybe_unused]] const Record& r) {
+  bool same = true;
+  if constexpr (S::is_static) {
+    same = r.rank == S::rank;
+    for (int i = 0; i < S::rank; ++i) same = same && r.extents[i] == S::known[i];
+  }
+  return same;
+}
+
 /// A tensor as an expression; it belongs to every context.
 template <class T, class S>
 Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t, const Index* extents) {
   Expression<expr::LeafTree<compute_t<T>>, T, S> e;
   if constexpr (!S::is_static) e.head().set_extents(extents);
-  e.head().flags = t.defined() ? leaves_alike : 0u;
+  e.head().flags = t.defined() && has_known_extents<S>(*t.get()) ? leaves_alike : 0u;
   e.head().leaf()[0].swap(t);
   return e;
 }
@@ -344,7 +343,7 @@ template <class T, class S>
 Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t) {
   Expression<expr::LeafTree<compute_t<T>>, T, S> e;
   if constexpr (!S::is_static) e.head().set_extents(t.record("operand").extents);
-  e.head().flags = t.defined() ? leaves_alike : 0u;
+  e.head().flags = t.defined() && has_known_extents<S>(*t.get()) ? leaves_alike : 0u;
   e.head().leaf()[0].swap(t);
   return e;
 }
@@ -359,7 +358,9 @@ class LeafPart {
   using compute = typename tree::compute;
 
   explicit LeafPart(const AnyTensor& t) : record_(t.get()) {}
-  bool joins(Context) const { return record_ && !record_->writers; }
+  bool joins(Context) const {
+    return record_ && !record_->writers && has_known_extents<S>(*record_);
+  }
   const Index* dynamic() const { return record_->extents; }
   /// leaves_alike in an expression of this shape.
   template <class Result>
@@ -370,9 +371,7 @@ class LeafPart {
     record_->references.count(1, Order::relaxed);
     *handle = record_;
   }
-  static constexpr PartKind kind = PartKind::leaf;
-  static constexpr const ExpressionType* type = &TypeOf<tree, T, S>::value;
-  Part part() const { return {.leaf = record_}; }
+  Part part() const { return {{.leaf = record_}, &TypeOf<tree, T, S>::value, PartKind::leaf}; }
 
  private:
   Record* record_;

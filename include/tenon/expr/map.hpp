@@ -29,9 +29,9 @@ class NumberPart {
     return leaves_alike;
   }
   void move_to(Record**, double* scalar) const { *scalar = number_; }
-  static constexpr PartKind kind = PartKind::number;
-  static constexpr const ExpressionType* type = &TypeOf<tree, T, Shape<>>::value;
-  Part part() const { return {.number = number_}; }
+  Part part() const {
+    return {{.number = number_}, &TypeOf<tree, T, Shape<>>::value, PartKind::number};
+  }
 
  private:
   double number_;
@@ -72,14 +72,14 @@ struct ElementOf<X, Xs...> {
 
 /// Op on parts that cannot fuse, computed at once under the current context
 /// (kernel/materialise.hpp).
-AnyTensor operate_now(const OpInfo& op, const PartRef* part, int count, Dtype dtype);
+AnyTensor operate_now(const OpInfo& op, const Part* part, int count, Dtype dtype);
 
 /// The extents of an element-wise result; what is `dyn` is checked now.
-inline void join_extents(ExpressionHead& r, const PartRef* part, int count, const char* name) {
-  Extents all = part[0].extents(), known = part[0].type->known;
+inline void join_extents(ExpressionHead& r, const Part* part, int count, const char* name) {
+  Extents all = part[0].extents(name), known = part[0].type().known;
   for (int i = 1; i < count; ++i) {
-    const ExpressionType& t = *part[i].type;
-    all = broadcast_checked(name, all, known.extent, part[i].extents(), t.known.extent);
+    const ExpressionType& t = part[i].type();
+    all = broadcast_checked(name, all, known.extent, part[i].extents(name), t.known.extent);
     known = broadcast(known, t.known).extents;
   }
   r.set_extents(all.extent);
@@ -90,20 +90,20 @@ inline bool late(const ExpressionHead& p, Context now = Context::current()) {
   return p.context == closed || (!p.type->is_value && !(p.context == now));
 }
 /// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
-inline void absorb(ExpressionHead& r, const PartRef* part, int count) {
+inline void absorb(ExpressionHead& r, const Part* part, int count) {
   Record** to = r.handle() + (r.type->facts.product ? 1 : 0);
   double* scalar = r.scalar();
   for (int i = 0; i < count; ++i) {
-    const ExpressionType& t = *part[i].type;
+    const ExpressionType& t = part[i].type();
     if (part[i].kind == PartKind::leaf) {
-      *to++ = AnyTensor::retained(part[i].part.leaf);
+      *to++ = AnyTensor::retained(part[i].leaf);
       continue;
     }
     if (part[i].kind == PartKind::number) {
-      *scalar++ = part[i].part.number;
+      *scalar++ = part[i].number;
       continue;
     }
-    ExpressionHead& p = *part[i].part.head;
+    ExpressionHead& p = *part[i].head;
     if (p.moved) [[unlikely]]  // std::move(e) + std::move(e)
       fail_moved();
     Record** from = p.handle();
@@ -120,22 +120,20 @@ inline void absorb(ExpressionHead& r, const PartRef* part, int count) {
 }
 /// Fills r, the expression of an operation on parts, whatever they are; those that cannot fuse are
 /// computed at once.
-inline __attribute__((noinline)) void join(ExpressionHead& r, const JoinType& j,
-                                           const Part* parts) {
+inline __attribute__((noinline)) void join(ExpressionHead& r, const Part* part, int count,
+                                           const OpInfo& op, const char* name) {
   const Context now = r.context = Context::current();
   std::memset(r.handle(), 0, static_cast<std::size_t>(r.type->handles) * sizeof(Record*));
   r.moved = false;
   bool fits = true, known = true;
-  PartRef part[3];
-  for (int i = 0; i < j.count; ++i) {
-    part[i] = {j.type[i], j.kind[i], parts[i]};
-    fits = fits && !(part[i].head() && late(*part[i].head(), now));
-    known = known && j.type[i]->is_static;
+  for (int i = 0; i < count; ++i) {
+    fits = fits && !(part[i].kind == PartKind::expression && late(*part[i].head, now));
+    known = known && part[i].type().is_static;
   }
-  if (!known) join_extents(r, part, j.count, j.name);
+  if (!known) join_extents(r, part, count, name);
   if (fits) [[likely]]
-    return absorb(r, part, j.count);
-  AnyTensor value = operate_now(*j.op, part, j.count, r.type->element);
+    return absorb(r, part, count);
+  AnyTensor value = operate_now(op, part, count, r.type->element);
   reinterpret_cast<AnyTensor&>(r.value).swap(value);
   r.context = closed, r.flags = 0;
 }
@@ -273,14 +271,6 @@ constexpr bool alike() {
   return (S::is_static && (Ps::is_static && ...)) ||
          ((std::is_same_v<Ps, S> || std::is_same_v<Ps, Shape<>>)&&...);
 }
-template <class Op, class C, class... Ps>
-struct JoinOf {
-  static constexpr JoinType value = {static_cast<int>(sizeof...(Ps)),
-                                     {Ps::type...},
-                                     {Ps::kind...},
-                                     op_pointer(expr::OpTag<Op, C>{}),
-                                     Op::name};
-};
 /// The short way is compiled into every operator: only small statements feel what it saves.
 inline constexpr int short_join = 5;
 template <class Op, class C, class R, class... Ps>
@@ -290,7 +280,8 @@ void join_parts(R& r, Ps&&... p) {
     if (join_short(r, p...)) [[likely]]
       return;
   const Part part[] = {p.part()...};
-  join(r.head(), JoinOf<Op, C, std::remove_cvref_t<Ps>...>::value, part);
+  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}),
+       Op::name);
 }
 template <class Op, class M, class R, int... I, class... Ps>
 void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {

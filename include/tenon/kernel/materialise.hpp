@@ -141,15 +141,15 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   return kernel::cast(y, p.element, context);
 }
 
-TENON_COLD inline AnyTensor operate_now(const OpInfo& op, const PartRef* part, int count,
+TENON_COLD inline AnyTensor operate_now(const OpInfo& op, const Part* part, int count,
                                         Dtype dtype) {
   AnyTensor in[3];
   for (int i = 0; i < count; ++i) {
-    const PartRef& p = part[i];
-    if (p.kind == PartKind::expression) in[i] = slow_value(*p.part.head);
+    const Part& p = part[i];
+    if (p.kind == PartKind::expression) in[i] = slow_value(*p.head);
     else if (p.kind == PartKind::number)
-      in[i] = kernel::filled(p.type->compute, Extents{}, p.part.number);
-    else in[i] = AnyTensor::own(AnyTensor::retained(p.part.leaf));
+      in[i] = kernel::filled(p.type().compute, Extents{}, p.number);
+    else in[i] = AnyTensor::own(AnyTensor::retained(p.leaf));
   }
   return kernel::evaluate(*op.single, in, count, nullptr, GroupCall{}, dtype, Context::current());
 }

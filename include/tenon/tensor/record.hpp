@@ -140,7 +140,9 @@ struct Record : RecordKind {
     if (b) b->drop();
   }
   /// Whether it lies in the block of its buffer, and goes with that.
-  bool inside() const { return buffer && static_cast<const void*>(buffer + 1) == this; }
+  bool inside() const {
+    return buffer && !buffer->apart && static_cast<const void*>(buffer + 1) == this;
+  }
   Device device() const { return place ? cuda(place - 1) : cpu; }
   Index size() const {
     Index n = 1;
