@@ -322,12 +322,8 @@ namespace detail {
 /// Whether a record has the extents that its type knows; any() lets a caller put another there.
 template <class S>
 TENON_INLINE bool has_known_extents([[maybe_unused]] const Record& r) {
-  bool same = true;
-  if constexpr (S::is_static) {
-    same = r.rank == S::rank;
-    for (int i = 0; i < S::rank; ++i) same = same && r.extents[i] == S::known[i];
-  }
-  return same;
+  if constexpr (S::is_static) return fits<S>(r);
+  else return true;
 }
 
 /// A tensor as an expression; it belongs to every context.

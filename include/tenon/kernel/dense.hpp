@@ -24,12 +24,15 @@ struct Dense {
   bool fits(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
     return info.elementwise && (same(info, operand, unread) || mixed(info, operand, unread));
   }
-  abi::Block block(const double* scalar) const {
+  /// One row of n elements, operands at these places and steps.
+  static abi::Block one_row(const void* const* leaf, const Index* step, Index n,
+                            const double* scalar) {
     abi::Block b;
     b.rows = 1, b.n = n, b.scalar = scalar;
     b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
     return b;
   }
+  abi::Block block(const double* scalar) const { return one_row(leaf, step, n, scalar); }
   std::size_t bytes() const { return static_cast<std::size_t>(n) * size_of(shape->dtype); }
 
  private:
@@ -56,7 +59,8 @@ struct Dense {
     return sized();
   }
   // Numbers among them, or views that are contiguous.
-  TENON_COLD bool mixed(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
+  __attribute__((noinline)) bool mixed(const StatementInfo& info, const AnyTensor* operand,
+                                       std::uint32_t unread) {
     shape = &operand[0].record(info.name), step = steps;
     for (int i = 1; i < info.leaves; ++i)
       if (operand[i].record(info.name).rank > shape->rank) shape = operand[i].get();

@@ -19,6 +19,22 @@ inline Atomic<OneByOne>& one_by_one() {
   return compute;
 }
 inline bool kernels_on() { return !one_by_one().load(Order::relaxed); }
+
+/// Who hears of a statement: the recorder of its context, if the result has a gradient, and the
+/// tracer.
+struct Listeners {
+  Recorder* recorder;
+  Tracer* tracer;
+  Listeners(Context context, Dtype result)
+      : recorder(is_floating(result) ? find_recorder(context) : nullptr),
+        tracer(ambient().tracer) {}
+  explicit operator bool() const { return recorder || tracer; }
+  void tell(const Statement& s) const {
+    if (tracer) [[unlikely]]
+      tracer->statement(*tracer, s);
+    if (recorder) recorder->record(s);
+  }
+};
 }  // namespace detail
 
 /// Tells the recorder of `context` of a statement that does not fuse. Nothing is told when nobody
@@ -26,14 +42,9 @@ inline bool kernels_on() { return !one_by_one().load(Order::relaxed); }
 inline void record_function(const StatementInfo& info, Context context,
                             std::span<const AnyTensor> operands, const Attributes& attributes,
                             const AnyTensor& result) {
-  Recorder* r = find_recorder(context);
-  Tracer* t = ambient().tracer;
-  if (r && !is_floating(result.dtype())) r = nullptr;
-  if (!r && !t) return;
-  Statement s{&info,   operands.data(), static_cast<int>(operands.size()),
-              nullptr, &attributes,     &result};
-  if (t) t->statement(*t, s);
-  if (r) r->record(s);
+  if (const detail::Listeners listeners(context, result.dtype()); listeners)
+    listeners.tell(
+        {&info, operands.data(), static_cast<int>(operands.size()), nullptr, &attributes, &result});
 }
 inline void record_function(const StatementInfo& info, Context context,
                             std::initializer_list<AnyTensor> operands, const Attributes& attributes,
@@ -98,22 +109,17 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
   using namespace detail;
   for (int i = 0; i < operands; ++i)
     if (!(info.product && i == 0)) operand[i].record(info.name);
-  Recorder* recorder = find_recorder(context);
-  if (recorder && !is_floating(dtype)) recorder = nullptr;
+  const tenon::detail::Listeners listeners(context, dtype);
   if (how.from_end) {
     const int rank = group_rank(info, operand, how);
     for (int k = 0; k < rank; ++k) how.axes |= (how.from_end >> k & 1u) << (rank - 1 - k);
   }
   settle_call(info, operand, how);
   AnyTensor result, kept;
-  compute(info, operand, scalar, how, dtype, recorder != nullptr, result, kept);
-  Tracer* tracer = ambient().tracer;
-  if (recorder || tracer) {
+  compute(info, operand, scalar, how, dtype, listeners.recorder != nullptr, result, kept);
+  if (listeners) {
     const Attributes a = how.pack();
-    Statement s{&info, operand, operands, scalar, &a, &result, 1, kept};
-    if (tracer) [[unlikely]]
-      tracer->statement(*tracer, s);
-    if (recorder) recorder->record(s);
+    listeners.tell({&info, operand, operands, scalar, &a, &result, 1, kept});
   }
   return result;
 }
@@ -125,13 +131,8 @@ inline constexpr Attributes no_attributes = GroupCall{}.pack();
 inline __attribute__((noinline)) void record_plain(const StatementInfo& info,
                                                    const AnyTensor* operand, const double* scalar,
                                                    const AnyTensor& result, Context context) {
-  Recorder* recorder = is_floating(result.dtype()) ? find_recorder(context) : nullptr;
-  Tracer* tracer = ambient().tracer;
-  if (!recorder && !tracer) return;
-  Statement s{&info, operand, info.leaves, scalar, &no_attributes, &result};
-  if (tracer) [[unlikely]]
-    tracer->statement(*tracer, s);
-  if (recorder) recorder->record(s);
+  if (const tenon::detail::Listeners listeners(context, result.dtype()); listeners)
+    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result});
 }
 /// evaluate for element-wise statements, most of which need none of its questions.
 inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* operand,
@@ -155,9 +156,7 @@ inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& i
     return evaluate(info, operand, info.leaves, scalar, GroupCall{}, info.compute, context);
   AnyTensor result =
       AnyTensor::empty_like(shape, static_cast<std::size_t>(n) * size_of(info.compute));
-  abi::Block b;
-  b.rows = 1, b.n = n, b.scalar = scalar;
-  b.leaf = data, b.leaf_row = detail::Dense::row, b.leaf_step = detail::Dense::one;
+  abi::Block b = detail::Dense::one_row(data, detail::Dense::one, n, scalar);
   b.out = result.get()->data;
   info.forward(b);
   ++counters().forward;
@@ -173,28 +172,16 @@ inline void compute_backward(BackwardCall& call, const GroupCall& how) {
   else run_backward(info, call, how);
 }
 
-/// The same for an element-wise statement whose operands are dense and alike, or nothing and false.
-inline bool backward_plain(BackwardCall& call) {
-  const StatementInfo& info = *call.info;
-  if (!info.elementwise) return false;
-  if (info.passed) detail::pass_through(info, call);
-  if (call.wanted && !detail::backward_dense(info, call)) return false;
-  ++counters().backward;
-  return true;
-}
-
 /// Gradients of a recorded statement: by its compiled kernel, or operation by operation where an
 /// outer recorder listens (context.serial), kernels are off or there is none.
 inline void backward(BackwardCall& call, Context context) {
   const StatementInfo& info = *call.info;
-  Tracer* tracer = ambient().tracer;
-  if (info.elementwise && info.backward && !context.serial && !tracer &&
-      tenon::detail::kernels_on() && backward_plain(call)) [[likely]]
-    return;
-  const GroupCall how = info.function_backward ? GroupCall{} : GroupCall::unpack(*call.attributes);
+  const bool plain = info.function_backward || call.attributes == &no_attributes;
+  const GroupCall how = plain ? GroupCall{} : GroupCall::unpack(*call.attributes);
   const bool compiled = info.backward != nullptr || (info.product && info.node_count == 0);
   if (!info.function_backward && (context.serial || !compiled || !tenon::detail::kernels_on()))
     return interpret_backward(call, how, context);
+  Tracer* tracer = ambient().tracer;
   if (tracer && !context.serial) [[unlikely]]
     tracer->backward(*tracer, call, false);
   compute_backward(call, how);

@@ -35,6 +35,15 @@ inline constexpr bool is_tensor = false;
 template <class T, class S>
 inline constexpr bool is_tensor<Tensor<T, S>> = true;
 
+/// Whether a record has the rank of S, and its extents where S knows them.
+template <class S>
+TENON_INLINE bool fits(const Record& r) {
+  bool same = r.rank == S::rank;
+  for (int i = 0; same && i < S::rank; ++i)
+    same = S::known[i] == dyn || S::known[i] == r.extents[i];
+  return same;
+}
+
 // Says that a value has the type's dtype, rank and extents.
 struct Trusted {};
 
@@ -239,10 +248,7 @@ class Tensor {
   }
   void check(const char* name) const {
     const Record& r = any_.record(name);
-    bool fits = r.dtype == dtype_of<T> && r.rank == S::rank;
-    for (int i = 0; fits && i < S::rank; ++i)
-      fits = S::known[i] == dyn || S::known[i] == r.extents[i];
-    if (!fits) [[unlikely]] {
+    if (r.dtype != dtype_of<T> || !detail::fits<S>(r)) [[unlikely]] {
       Extents known;
       known.rank = S::rank;
       for (int i = 0; i < S::rank; ++i) known.extent[i] = S::known[i];
