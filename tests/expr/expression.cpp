@@ -64,3 +64,14 @@ TEST_CASE("gradients of many leaves: along the row, constant, one a row, rests o
     CHECK(fused_against_single(1e-12, f, a, b, c, d, s) <= 1);
   }
 }
+
+TEST_CASE("long rows, which are fetched ahead, with and without constants and a rest") {
+  const auto s = spread<double, Shape<>>(5, {});
+  for (Index n : {70000, 70001}) {
+    const auto x = spread<double, Shape<dyn>>(1, {n}), y = spread<double, Shape<dyn>>(2, {n});
+    const auto f = [](const auto& x, const auto& y) { return tanh(x * y) + x; };
+    const auto g = [&](const auto& x, const auto& y) { return tanh(x * s) * y + s; };
+    CHECK(fused_against_single(1e-12, f, x, y) <= 1);
+    CHECK(fused_against_single(1e-12, g, x, y) <= 1);
+  }
+}
