@@ -199,9 +199,9 @@ struct TilesRun {
     const void* leaf[3];
     for (int k = 0; k < step.operation->leaves; ++k) leaf[k] = at[step.operand[k]];
     if (n % scalar::lanes<float> == 0) return step.operation->chunk(leaf, out, n);
-    static constexpr abi::Count none[3] = {0, 0, 0}, one[3] = {1, 1, 1};
+    static constexpr abi::Count none[3] = {0, 0, 0};
     abi::Block b;
-    b.rows = 1, b.n = n, b.leaf = leaf, b.leaf_row = none, b.leaf_step = one, b.out = out;
+    b.rows = 1, b.n = n, b.leaf = leaf, b.leaf_row = none, b.out = out;
     step.operation->forward(b);
   }
 };

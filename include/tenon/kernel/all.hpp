@@ -11,6 +11,7 @@
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/scratch.hpp>
 #include <tenon/kernel/cpu/single.hpp>
+#include <tenon/kernel/cpu/stretch.hpp>
 #include <tenon/kernel/dense.hpp>
 #include <tenon/kernel/door.hpp>
 #include <tenon/kernel/epilogue.hpp>

@@ -7,16 +7,16 @@ namespace tenon::abi {
 
 using Count = std::int64_t;
 
-/// How a kernel leaves a gradient: not at all, over what is there, or added to it.
-enum GradientMode : std::uint8_t { gradient_none = 0, gradient_write = 1, gradient_add = 2 };
+/// Bit i: leaf i of a group.
+using Leaves = std::uint32_t;
 
 /// A matrix of elements, `rows` rows of n, for every operand of a group. Distances count elements
-/// of the compute type; along a row an operand's step is 1, or 0 where it is constant.
+/// of the compute type; along a row elements follow each other.
 struct Block {
   Count rows = 0, n = 0;
   const void* const* leaf = nullptr;
   const Count* leaf_row = nullptr;  ///< distance between rows
-  const Count* leaf_step = nullptr;
+  Leaves constant = 0;              ///< one element a row
   const double* scalar = nullptr;
   void* out = nullptr;  ///< forward; one element a row when the result is constant along it
   Count out_row = 0;
@@ -24,13 +24,14 @@ struct Block {
   void* kept = nullptr;
   // Backward, set by who calls it: small statements would feel the time to clear them.
   const void* dy;
-  Count dy_row, dy_step;
+  Count dy_row;
   const void* y;  ///< the result, for kernels that start from it
   Count y_row;
   void* const* gradient;
   const Count* gradient_row;
-  const Count* gradient_step;
-  const std::uint8_t* gradient_mode;
+  Leaves written, added;  ///< over what is there, to what is there; others nobody wants
+  Leaves summed;          ///< of them, those with one element a row
+  bool dy_constant;
 };
 
 using Kernel = void (*)(const Block&);

@@ -12,27 +12,26 @@ inline constexpr Index tile = 4096;  // elements per call of a kernel, where row
 // row.
 struct Dense {
   const void* leaf[max_leaves];
-  const Index* step;
+  abi::Leaves constant = 0;
   Index n;
   const Record* shape;
-  Index steps[max_leaves];
   static constexpr Index row[max_leaves] = {};
-  static constexpr Index one[max_leaves] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-                                            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
   /// unread: bit i: nobody reads the elements of operand i.
   bool fits(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
     return info.elementwise && (same(info, operand, unread) || mixed(info, operand, unread));
   }
-  /// One row of n elements, operands at these places and steps.
-  static abi::Block one_row(const void* const* leaf, const Index* step, Index n,
-                            const double* scalar) {
+  /// One row of n elements, operands at these places.
+  static abi::Block one_row(const void* const* leaf, Index n, const double* scalar) {
     abi::Block b;
-    b.rows = 1, b.n = n, b.scalar = scalar;
-    b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
+    b.rows = 1, b.n = n, b.scalar = scalar, b.leaf = leaf, b.leaf_row = row;
     return b;
   }
-  abi::Block block(const double* scalar) const { return one_row(leaf, step, n, scalar); }
+  abi::Block block(const double* scalar) const {
+    abi::Block b = one_row(leaf, n, scalar);
+    b.constant = constant;
+    return b;
+  }
   std::size_t bytes() const { return static_cast<std::size_t>(n) * size_of(shape->dtype); }
 
  private:
@@ -42,7 +41,7 @@ struct Dense {
   }
   // All of one kind and extents.
   bool same(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
-    shape = operand[0].get(), step = one;
+    shape = operand[0].get();
     if (!shape) return false;
     const std::uint64_t kind = shape->bits() & ~RecordKind::valueless_bits;
     if (shape->dtype != info.compute || !shape->dense || shape->place) return false;
@@ -61,7 +60,7 @@ struct Dense {
   // Numbers among them, or views that are contiguous.
   __attribute__((noinline)) bool mixed(const StatementInfo& info, const AnyTensor* operand,
                                        std::uint32_t unread) {
-    shape = &operand[0].record(info.name), step = steps;
+    shape = &operand[0].record(info.name);
     for (int i = 1; i < info.leaves; ++i)
       if (operand[i].record(info.name).rank > shape->rank) shape = operand[i].get();
     if (!sized()) return false;
@@ -69,8 +68,8 @@ struct Dense {
       const Record& r = *operand[i].get();
       if (r.generated || r.place || r.dtype != info.compute || (r.valueless && !(unread >> i & 1)))
         return false;
-      leaf[i] = r.data, steps[i] = 1;
-      if (r.rank == 0 && shape->rank > 0) steps[i] = 0;
+      leaf[i] = r.data;
+      if (r.rank == 0 && shape->rank > 0) constant |= 1u << i;
       else if (!r.alike(*shape) || !r.contiguous()) return false;
     }
     return shape->dense;
@@ -95,8 +94,6 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   const Record& dy = *c.dy.get();
   if (dy.dtype != info.compute || !dy.contiguous() || dy.generated || dy.place) return false;
   void* gradient[max_leaves];
-  std::uint8_t mode[max_leaves] = {};
-  static_assert(abi::gradient_none == 0);
   abi::Block b = d.block(c.scalar);
   const std::size_t bytes = d.bytes();
   const std::uint32_t all = (1u << info.leaves) - 1;
@@ -106,21 +103,21 @@ inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
     const int i = __builtin_ctz(left);
     const std::uint32_t bit = left & -left;
     AnyTensor& g = c.gradient[i];
-    bool adds = c.accumulate & bit;
     if (!g.defined()) {
-      AnyTensor made = d.step[i] ? AnyTensor::empty_like(*d.shape, bytes)
-                                 : AnyTensor::empty(info.compute, Extents{});
+      AnyTensor made = d.constant & bit ? AnyTensor::empty(info.compute, Extents{})
+                                        : AnyTensor::empty_like(*d.shape, bytes);
       g.swap(made);
-      c.accumulate &= ~bit, adds = false;
+      c.accumulate &= ~bit;
     }
     gradient[i] = g.get()->data;
-    if (info.reached & bit) mode[i] = adds ? abi::gradient_add : abi::gradient_write;
-    else if (!adds)  // steps and comparisons only: the kernel writes nothing
+    if (!((info.reached | c.accumulate) & bit))  // steps and comparisons only: no kernel writes it
       std::memset(gradient[i], 0, static_cast<std::size_t>(g.size()) * size_of(info.compute));
   }
-  b.dy = dy.data, b.dy_row = 0, b.dy_step = 1;
-  b.gradient = gradient, b.gradient_row = Dense::row, b.gradient_step = d.step,
-  b.gradient_mode = mode;
+  b.dy = dy.data, b.dy_row = 0, b.dy_constant = false;
+  b.gradient = gradient, b.gradient_row = Dense::row;
+  const abi::Leaves reached = c.wanted & info.reached;
+  b.written = reached & ~c.accumulate, b.added = reached & c.accumulate;
+  b.summed = reached & d.constant;
   info.backward(b);
   return true;
 }

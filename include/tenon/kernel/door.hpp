@@ -156,7 +156,7 @@ inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& i
     return evaluate(info, operand, info.leaves, scalar, GroupCall{}, info.compute, context);
   AnyTensor result =
       AnyTensor::empty_like(shape, static_cast<std::size_t>(n) * size_of(info.compute));
-  abi::Block b = detail::Dense::one_row(data, detail::Dense::one, n, scalar);
+  abi::Block b = detail::Dense::one_row(data, n, scalar);
   b.out = result.get()->data;
   info.forward(b);
   ++counters().forward;

@@ -38,7 +38,7 @@ struct GroupRun {
   bool backward = false;
   int leaf[max_leaves], gradient[max_leaves];  // operand numbers, -1 for none
   int out = -1, dy = -1, result = -1;
-  std::uint8_t mode[max_leaves] = {};
+  abi::Leaves adds = 0;        // gradients that are added to what is there
   char* kept = nullptr;        // reductions' numbers by row
   char* row_result = nullptr;  // one result a row, dense: for totals
   Index row_result_step = 1;
@@ -75,10 +75,9 @@ struct GroupRun {
 
   struct Arrays {
     const void* leaf[max_leaves];
-    Index leaf_row[max_leaves], leaf_step[max_leaves];
+    Index leaf_row[max_leaves];
     void* gradient[max_leaves];
-    Index gradient_row[max_leaves], gradient_step[max_leaves];
-    std::uint8_t mode[max_leaves];
+    Index gradient_row[max_leaves];
   };
   struct Area {
     Index row, rows, col, cols;
@@ -89,16 +88,17 @@ struct GroupRun {
   void (GroupRun::*way)(Area&, Arrays&, abi::Block&, Index number) const = &GroupRun::run_forward;
 
   // Where an operand's part of the area is: in place, or brought into scratch.
-  const void* reach(const Operand& o, Area& a, Index& row_distance, Index& step, bool fill) const {
+  const void* reach(const Operand& o, Area& a, Index& row_distance, bool& constant,
+                    bool fill) const {
     if (o.direct) {
-      row_distance = space.row_distance(o), step = o.step();
+      row_distance = space.row_distance(o), constant = o.step() == 0;
       return o.base + (space.row_offset(o, a.row) + a.col * o.step()) * size();
     }
     char* place = a.scratch + a.scratch_used;
-    bool constant = space.inner_rank == 0 || (space.inner_rank == 1 && o.step() == 0);
+    constant = space.inner_rank == 0 || (space.inner_rank == 1 && o.step() == 0);
     Index width = constant ? 1 : a.cols;
     a.scratch_used += (a.rows * width * size() + 63) / 64 * 64;
-    row_distance = width, step = constant ? 0 : 1;
+    row_distance = width;
     if (!fill) return place;
     if (o.record && o.record->generated) generate_area(o, a, place);
     else transfer(space, o, Transfer::gather, info->compute, place, a.row, a.rows, a.col, width);
@@ -133,13 +133,12 @@ struct GroupRun {
     Arrays t;
     abi::Block b;
     b.rows = a.rows, b.n = a.cols, b.scalar = scalar;
-    b.leaf = t.leaf, b.leaf_row = t.leaf_row, b.leaf_step = t.leaf_step;
+    b.leaf = t.leaf, b.leaf_row = t.leaf_row;
     for (int i = 0; i < info->leaves; ++i) {
-      if (leaf[i] < 0) {  // a value that the kernel does not read
-        t.leaf[i] = a.scratch, t.leaf_row[i] = 0, t.leaf_step[i] = 0;
-        continue;
-      }
-      t.leaf[i] = reach(space.operand[leaf[i]], a, t.leaf_row[i], t.leaf_step[i], true);
+      bool constant = true;
+      if (leaf[i] < 0) t.leaf[i] = a.scratch, t.leaf_row[i] = 0;  // the kernel does not read it
+      else t.leaf[i] = reach(space.operand[leaf[i]], a, t.leaf_row[i], constant, true);
+      if (constant) b.constant |= 1u << i;
     }
     if (kept) b.kept = kept + a.row * 2 * info->reductions * size();
     (this->*way)(a, t, b, backward ? block : item);
@@ -169,21 +168,22 @@ struct GroupRun {
 
   // A leaf that the kernel does not read lies where another operand does: as a constant along the
   // row it would be moved back at every step.
-  void place_unread(Arrays& t, const abi::Block& b) const {
+  void place_unread(Arrays& t, abi::Block& b) const {
     const void* place = b.dy;
-    Index row = b.dy_row, step = b.dy_step;
-    for (int i = 0; i < info->leaves && !step; ++i)
-      if (leaf[i] >= 0) place = t.leaf[i], row = t.leaf_row[i], step = t.leaf_step[i];
-    for (int i = 0; i < info->leaves && step; ++i)
-      if (leaf[i] < 0) t.leaf[i] = place, t.leaf_row[i] = row, t.leaf_step[i] = step;
+    Index row = b.dy_row;
+    bool constant = b.dy_constant;
+    for (int i = 0; i < info->leaves && constant; ++i)
+      if (!(b.constant >> i & 1)) place = t.leaf[i], row = t.leaf_row[i], constant = false;
+    for (int i = 0; i < info->leaves && !constant; ++i)
+      if (leaf[i] < 0) t.leaf[i] = place, t.leaf_row[i] = row, b.constant &= ~(1u << i);
   }
 
   void run_backward(Area& a, Arrays& t, abi::Block& b, Index block) const {
-    b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_step, true);
+    b.dy = reach(space.operand[dy], a, b.dy_row, b.dy_constant, true);
     place_unread(t, b);
     if (result >= 0) {
-      Index step;
-      b.y = reach(space.operand[result], a, b.y_row, step, true);
+      bool constant;
+      b.y = reach(space.operand[result], a, b.y_row, constant, true);
     }
     if (info->reductions && !kept) {  // reductions whose numbers backward does not read
       b.kept = a.scratch + a.scratch_used;
@@ -191,25 +191,28 @@ struct GroupRun {
       std::memset(b.kept, 0, static_cast<std::size_t>(bytes));
       a.scratch_used += (bytes + 63) / 64 * 64;
     }
-    b.gradient = t.gradient, b.gradient_row = t.gradient_row, b.gradient_step = t.gradient_step;
-    b.gradient_mode = t.mode;
+    b.gradient = t.gradient, b.gradient_row = t.gradient_row;
+    b.written = b.added = b.summed = 0;
     for (int i = 0; i < info->leaves; ++i) {
-      t.mode[i] = mode[i];
-      if (!mode[i]) continue;
-      Operand o = space.operand[gradient[i]];
-      if (sums && partial[block][i]) o.base = partial[block][i];
-      if (!o.direct) t.mode[i] = abi::gradient_write;
-      t.gradient[i] = const_cast<void*>(reach(o, a, t.gradient_row[i], t.gradient_step[i], false));
+      if (gradient[i] < 0) continue;
+      const Operand o = target(i, block);
+      bool constant;
+      t.gradient[i] = const_cast<void*>(reach(o, a, t.gradient_row[i], constant, false));
+      (o.direct && adds >> i & 1 ? b.added : b.written) |= 1u << i;
+      if (constant) b.summed |= 1u << i;
     }
     info->backward(b);
     for (int i = 0; i < info->leaves; ++i) {
-      if (!mode[i] || space.operand[gradient[i]].direct) continue;
-      Operand o = space.operand[gradient[i]];
-      if (sums && partial[block][i]) o.base = partial[block][i];
-      Index width = t.gradient_step[i] ? a.cols : 1;
-      transfer(space, o, mode[i] == abi::gradient_add ? Transfer::add : Transfer::scatter,
+      if (gradient[i] < 0 || space.operand[gradient[i]].direct) continue;
+      const Index width = b.summed >> i & 1 ? 1 : a.cols;
+      transfer(space, target(i, block), adds >> i & 1 ? Transfer::add : Transfer::scatter,
                info->compute, t.gradient[i], a.row, a.rows, a.col, width);
     }
+  }
+  Operand target(int leaf, Index block) const {
+    Operand o = space.operand[gradient[leaf]];
+    if (sums && partial[block][leaf]) o.base = partial[block][leaf];
+    return o;
   }
 
   void run_block(Index block) const {
@@ -412,7 +415,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     }
     g.gradient[i] = add_operand(g.space, e, skip, call.gradient[i],
                                 static_cast<char*>(call.gradient[i].raw_writable()));
-    g.mode[i] = call.accumulate >> i & 1 ? abi::gradient_add : abi::gradient_write;
+    g.adds |= call.accumulate & 1u << i;
   }
   const std::uint32_t dy_skip = info.row_root && how.total == Total::none ? dropped : 0;
   g.dy = add_operand(g.space, e, dy_skip, dy, nullptr);
@@ -424,7 +427,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
   bool partial = false;
   for (int i = 0; i < info.leaves; ++i)
-    partial |= g.mode[i] && g.space.operand[g.gradient[i]].reduced;
+    partial |= g.gradient[i] >= 0 && g.space.operand[g.gradient[i]].reduced;
   g.cut(false, partial || (info.reductions && !g.kept));
   g.blocks = std::min<Index>(std::max<Index>(g.items, 1), most_blocks);
   if (!partial) return g.run();
@@ -434,7 +437,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
   g.blocks = std::max<Index>(g.blocks, 1);
   AnyTensor sums[max_leaves];
   for (int i = 0; i < info.leaves; ++i) {
-    if (!g.mode[i] || !g.space.operand[g.gradient[i]].reduced) continue;
+    if (g.gradient[i] < 0 || !g.space.operand[g.gradient[i]].reduced) continue;
     const Index bytes = call.gradient[i].size() * g.size();
     // The first block adds straight into the gradient unless that holds something already.
     bool into = !(call.accumulate >> i & 1);
@@ -448,11 +451,11 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
       g.partial[k][i] = into && k == 0 ? static_cast<char*>(call.gradient[i].raw_writable())
                                        : static_cast<char*>(sums[i].raw_writable()) +
                                              (k - (into ? 1 : 0)) * bytes;
-    g.mode[i] = abi::gradient_add;
+    g.adds |= 1u << i;
   }
   g.run();
   for (int i = 0; i < info.leaves; ++i) {
-    if (!g.mode[i] || !g.space.operand[g.gradient[i]].reduced) continue;
+    if (g.gradient[i] < 0 || !g.space.operand[g.gradient[i]].reduced) continue;
     const Index n = call.gradient[i].size();
     for (Index half = 1; half < g.blocks; half *= 2)  // a balanced tree over the blocks
       for (Index k = 0; k + half < g.blocks; k += 2 * half)

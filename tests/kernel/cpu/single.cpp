@@ -27,7 +27,7 @@ void check(abi::Count rows, abi::Count n, unsigned constant, abi::Count gap) {
     leaf[s] = x[s].data();
   }
   abi::Block b;
-  b.rows = rows, b.n = n, b.leaf = leaf, b.leaf_row = row, b.leaf_step = step;
+  b.rows = rows, b.n = n, b.leaf = leaf, b.leaf_row = row, b.constant = constant;
   b.out = y.data(), b.out_row = n + gap;
   kernel::run_single<Op, T>(b);
   bool right = true;

@@ -4,11 +4,12 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/expr/group.hpp>
-#include <tenon/kernel/cpu/lanes.hpp>
+#include <tenon/kernel/cpu/stretch.hpp>
 
 namespace tenon::inline TENON_ISA::kernel {
 
 using abi::Block;
+using detail::Aside;
 
 namespace detail {
 
@@ -60,21 +61,21 @@ struct RowKernel {
   static constexpr int pointers = G::leaves + (FromResult ? 1 : 0) + 1;  // leaves, result, dy
   static constexpr int result_pointer = G::leaves, dy_pointer = pointers - 1;
 
+  static constexpr unsigned bit(int i, bool yes = true) { return yes ? 1u << i : 0u; }
   // Operands that no step along a row reads: those with one value a row; forward, the last ones.
   static constexpr unsigned row_leaves = [] {
     unsigned bits = 0;
-    for (int i = 0; i < G::leaves; ++i) bits |= plan.row[i] ? 1u << i : 0u;
+    for (int i = 0; i < G::leaves; ++i) bits |= bit(i, plan.row[i]);
     return bits;
   }();
   static constexpr unsigned not_forward = row_leaves | ~0u << G::leaves;
+  static constexpr unsigned not_backward = row_leaves | bit(dy_pointer, plan.row[root]);
 
-  // Where the operands of one row begin. One that is constant along it reads from a register's
-  // worth of copies.
-  using Copies = char[pointers][TENON_REGISTER_BYTES];
-  struct Pointers {
-    const char* row[pointers];
-    unsigned constant;  // bit i: operand i; far_row
-    Copies& copies;
+  // Where the operands of one row begin. One that is constant along it is repeated aside.
+  struct Pointers : detail::Operands {
+    std::uintptr_t row_of[pointers];
+    Aside aside_of[pointers];
+    explicit Pointers(unsigned not_read) : Operands{row_of, aside_of, pointers, 0, not_read} {}
   };
 
   // Values that live longer than one step along a row. What a step computes stands in arrays of its
@@ -87,27 +88,17 @@ struct RowKernel {
   using All = std::make_integer_sequence<int, G::nodes>;
   using Leaves = std::make_integer_sequence<int, G::leaves>;
 
-  // Element j of operand I lies j elements behind base[I], which for a constant one moves back as j
-  // goes on. Values, not pointers: stores of results do not make the compiler read them again.
+  // Element j of operand I lies j elements behind base[I]. Values, not pointers: stores of results
+  // do not make the compiler read them again.
   struct Near {
     std::uintptr_t base[pointers];
-    unsigned constant;
-    using Every = std::make_integer_sequence<int, pointers>;
     template <int... I>
-    TENON_INLINE void read(const Pointers& p, std::integer_sequence<int, I...>) {
-      ((base[I] = reinterpret_cast<std::uintptr_t>(p.row[I])), ...);
-      constant = p.constant;
+    TENON_INLINE void read(const std::uintptr_t* from, std::integer_sequence<int, I...>) {
+      ((base[I] = detail::apart(from[I])), ...);
     }
-    TENON_INLINE explicit Near(const Pointers& p) { read(p, Every{}); }
     TENON_INLINE V load(int i, Index j) const {
       return V::load(
           reinterpret_cast<const T*>(base[i] + static_cast<std::uintptr_t>(j) * sizeof(T)));
-    }
-    template <int... I>
-    TENON_INLINE void move_back(std::integer_sequence<int, I...>) {
-      unsigned bits = constant;
-      asm volatile("" : "+r"(bits));  // few rows need this: nothing of it is worth preparing
-      ((base[I] = detail::apart(base[I] - (bits >> I & 1) * sizeof(V))), ...);
     }
     template <int... I>
     TENON_INLINE void fetch(Index j, std::integer_sequence<int, I...>) const {
@@ -115,31 +106,29 @@ struct RowKernel {
            base[I] + static_cast<std::uintptr_t>(j) * sizeof(T) + detail::fetched_ahead)),
        ...);
     }
-    /// After the step at j.
-    TENON_INLINE void advance(Index j) {
-      if (!constant) [[likely]]
-        return;
-      if (constant & detail::far_row) fetch(j, Every{});
-      if (constant & ~detail::far_row) move_back(Every{});
+    /// The next step; of long rows, what comes after it is asked for.
+    TENON_INLINE void advance(Index& j, bool far) const {
+      if (far) [[unlikely]]
+        fetch(j, std::make_integer_sequence<int, pointers>{});
+      j += N;
     }
-    template <int... I>
-    TENON_INLINE void rest(Copies& copies, Index j, Index left, unsigned unread,
-                           std::integer_sequence<int, I...>) {
-      std::uintptr_t moved[] = {base[I]...};
-      detail::load_rest(copies, moved, pointers, constant | unread,
-                        static_cast<std::uintptr_t>(j) * sizeof(T),
-                        static_cast<std::size_t>(left) * sizeof(T));
-      ((base[I] = detail::apart(moved[I])), ...);
-    }
-    /// Before the step at j: the rest of a row shorter than a register moves aside.
-    TENON_INLINE bool full(const Pointers& p, Index j, Index n, unsigned unread) {
-      if (j + N <= n) [[likely]]
-        return true;
-      rest(p.copies, j, n - j, unread, Every{});
-      return false;
+    /// The stretch that begins at j; its end. shorter: results of it do not lie in place.
+    TENON_INLINE Index place(const Pointers& p, Index j, Index n, bool shorter = false) {
+      std::uintptr_t moved[pointers];
+      const std::uintptr_t* from = p.row_of;
+      Index end = n & -N;
+      if (j >= end || shorter || p.constant) [[unlikely]] {
+        end = detail::place_stretch<T>(p, moved, j, n);
+        from = moved;
+      }
+      read(from, std::make_integer_sequence<int, pointers>{});
+      return end;
     }
   };
 
+  static TENON_INLINE bool is_far(Index n) {
+    return n >= detail::long_row / static_cast<Index>(sizeof(T));
+  }
   template <int... I>
   static TENON_INLINE void load([[maybe_unused]] V* v, const Near& p, Index j,
                                 std::integer_sequence<int, I...>) {
@@ -184,12 +173,10 @@ struct RowKernel {
     x.v[i] = R::finish(all, x.length);
     x.kept[plan.reduction[i] - 1] = all.b;
   }
-  static TENON_INLINE void place(Pointers& p, int i, const T* at, Index step) {
-    p.row[i] = reinterpret_cast<const char*>(at);
-    if (step != 0) return;
-    V(*at).store(reinterpret_cast<T*>(p.copies[i]));
-    p.row[i] = p.copies[i];
-    p.constant |= 1u << i;
+  static TENON_INLINE void place(Pointers& p, int i, const T* at, bool constant, Index n) {
+    p.row_of[i] = reinterpret_cast<std::uintptr_t>(at);
+    if (constant) [[unlikely]]
+      detail::repeat<T>(p, i, *at, n);
   }
   template <int... I>
   static TENON_INLINE void place_leaves(Pointers& p, const Block& b, Index r,
@@ -197,10 +184,11 @@ struct RowKernel {
     (place_leaf(p, b, r, I, plan.row[I]), ...);
   }
   static TENON_INLINE void place_leaf(Pointers& p, const Block& b, Index r, int i, bool row) {
-    place(p, i, static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r, row ? 1 : b.leaf_step[i]);
+    place(p, i, static_cast<const T*>(b.leaf[i]) + b.leaf_row[i] * r, !row && (b.constant >> i & 1),
+          b.n);
   }
   static TENON_INLINE void open_row(Row& x, Pointers& p, const Block& b, Index r) {
-    p.constant = detail::far(b.n * static_cast<Index>(sizeof(T)));
+    p.constant = 0;
     if constexpr (G::leaves <= 8) place_leaves(p, b, r, Leaves{});
     else
       for (int i = 0; i < G::leaves; ++i) place_leaf(p, b, r, i, plan.row[i]);
@@ -210,7 +198,7 @@ struct RowKernel {
   template <int... I>
   static TENON_INLINE void load_row_leaves(Row& x, const Pointers& p,
                                            std::integer_sequence<int, I...>) {
-    ((plan.row[I] ? void(x.v[I] = V(*reinterpret_cast<const T*>(p.row[I]))) : void()), ...);
+    ((plan.row[I] ? void(x.v[I] = V(*reinterpret_cast<const T*>(p.row_of[I]))) : void()), ...);
   }
   template <int... I>
   static TENON_INLINE void load_scalars(Row& x, const double* s, std::integer_sequence<int, I...>) {
@@ -224,15 +212,18 @@ struct RowKernel {
     using expr::Nodes, expr::Visit;
     op::State<V> s[plan.reductions + 1];
     start(s, Nodes<G, Visit::reductions, P>{});
-    Near near(p);
-    for (Index j = 0; j < n; near.advance(j), j += N) {
-      near.full(p, j, n, not_forward);
-      V v[G::nodes];
-      take_row(v, x, All{});
-      load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
-      compute(v, Nodes<G, Visit::forward_ops, P>{});
-      step(v, s, V(static_cast<T>(j)) + x.numbers, inside(x.numbers, n - j),
-           Nodes<G, Visit::reductions, P>{});
+    const bool far = is_far(n);
+    for (Index j = 0; j < n;) {
+      Near near;
+      const Index end = near.place(p, j, n);
+      const M in = inside(x.numbers, n - j);
+      for (; j < end; near.advance(j, far)) {
+        V v[G::nodes];
+        take_row(v, x, All{});
+        load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+        compute(v, Nodes<G, Visit::forward_ops, P>{});
+        step(v, s, V(static_cast<T>(j)) + x.numbers, in, Nodes<G, Visit::reductions, P>{});
+      }
     }
     finish(x, s, Nodes<G, Visit::reductions, P>{});
     compute(x.v, Nodes<G, Visit::row_ops, P + 1>{});
@@ -242,8 +233,7 @@ struct RowKernel {
   TENON_FORWARD_KERNEL static void forward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
-    alignas(64) Copies copies;
-    Pointers p{{}, 0, copies};
+    Pointers p(not_forward);
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
@@ -258,21 +248,23 @@ struct RowKernel {
       if constexpr (plan.row[root]) {
         *out = x.v[root][0];
       } else {
-        Near near(p);
-        T* to = out;
-        for (Index j = 0; j < n; near.advance(j), j += N) {
-          if (!near.full(p, j, n, not_forward))
-            to = reinterpret_cast<T*>(copies[result_pointer]) - j;
-          V v[G::nodes];
-          take_row(v, x, All{});
-          load(v, near, j, Nodes<G, Visit::forward_leaves, depth>{});
-          compute(v, Nodes<G, Visit::forward_ops, depth>{});
-          const V y = v[root];  // the array itself must not have an address
-          y.store(to + j);
+        const bool far = is_far(n);
+        for (Index j = 0; j < n;) {
+          Near near;
+          const Index from = j, end = near.place(p, j, n);
+          const bool rest = n - j < N;
+          T* to = rest ? reinterpret_cast<T*>(p.aside_of + result_pointer) - j : out;
+          for (; j < end; near.advance(j, far)) {
+            V v[G::nodes];
+            take_row(v, x, All{});
+            load(v, near, j, Nodes<G, Visit::forward_leaves, depth>{});
+            compute(v, Nodes<G, Visit::forward_ops, depth>{});
+            const V y = v[root];  // the array itself must not have an address
+            y.store(to + j);
+          }
+          if (rest)
+            std::memcpy(out + from, to + from, static_cast<std::size_t>(n - from) * sizeof(T));
         }
-        if (to != out)  // the rest lies aside
-          std::memcpy(out + n / N * N, copies[result_pointer],
-                      static_cast<std::size_t>(n % N) * sizeof(T));
       }
     }
   }
@@ -334,65 +326,72 @@ struct RowKernel {
     }
   }
 
-  /// Where the gradients of one row go.
+  /// Where the gradients of a row go; 0: nobody wants this one.
   struct Targets {
-    T* p[G::leaves > 0 ? G::leaves : 1];
-    detail::Kind kind[G::leaves > 0 ? G::leaves : 1];
-    V sum[G::leaves > 0 ? G::leaves : 1];
-    bool plain = true;  // every gradient is written over what is there
-    template <int... I>
-    TENON_INLINE void read(const Block& b, Index r, std::integer_sequence<int, I...>) {
-      (read_one(b, r, I, p[I], kind[I], sum[I]), ...);
-      plain =
-          ((kind[I] == detail::Kind::written || plan.row[I] || (passed >> I & 1 && !p[I])) && ...);
-    }
-    static TENON_INLINE void read_one(const Block& b, Index r, int i, T*& p, detail::Kind& kind,
-                                      V& sum) {
-      const std::uint8_t mode = b.gradient_mode[i];
-      const bool sums = mode == abi::gradient_none || !b.gradient_step[i];
-      kind = sums                        ? detail::Kind::summed
-             : mode == abi::gradient_add ? detail::Kind::added
-                                         : detail::Kind::written;
-      p = mode == abi::gradient_none ? nullptr
-                                     : static_cast<T*>(b.gradient[i]) + r * b.gradient_row[i];
-      sum = V(0);
+    static constexpr int count = G::leaves > 0 ? G::leaves : 1;
+    std::uintptr_t to[count] = {};
+    V sum[count];
+    Aside aside[count];
+    TENON_INLINE void open_row(const Block& b, Index r) {
+      for (unsigned left = b.written | b.added; left; left &= left - 1) {
+        const int i = __builtin_ctz(left);
+        to[i] = reinterpret_cast<std::uintptr_t>(static_cast<T*>(b.gradient[i]) +
+                                                 r * b.gradient_row[i]);
+      }
+      for (unsigned left = b.summed; left; left &= left - 1) sum[__builtin_ctz(left)] = V(0);
     }
   };
-  // What is not plain is code for each gradient: of many leaves it would be most of the kernel.
-  static constexpr bool many = G::leaves > 4;
+  /// Gradients of a stretch in pass P. Those that a pass before left a part of (`again`) are added
+  /// to.
   template <int P, int... I>
-  static TENON_INLINE void leave(const V* d, Targets& t, const V& numbers, Index j, Index left,
-                                 std::integer_sequence<int, I...>) {
-    constexpr bool first = ((plan.first_pass[I] == P) && ...);
-    if (first && t.plain && left >= N) [[likely]] {
-      (leave_plain<(passed >> I & 1) != 0>(d[I], t.p[I], j), ...);
-    } else if constexpr (many) {
-      static constexpr std::uint8_t leaf[] = {I...}, fresh[] = {plan.first_pass[I] == P...};
-      const V g[] = {d[I]...};
-      detail::leave_gradients(g, leaf, fresh, static_cast<int>(sizeof...(I)), t.sum, t.p, t.kind,
-                              &numbers, j, left);
-    } else {
-      (detail::leave_gradient(d[I], t.sum[I], t.p[I], t.kind[I], plan.first_pass[I] == P, numbers,
-                              j, left),
-       ...);
+  struct Gradients {
+    static constexpr unsigned reached = (0u | ... | bit(I));
+    static constexpr unsigned again = (0u | ... | bit(I, plan.first_pass[I] != P));
+    std::uintptr_t to[sizeof...(I) + 1];
+    unsigned wanted, summed, added;
+    bool plain;  // nothing needs to be asked about any at every step
+
+    TENON_INLINE explicit Gradients(const Block& b)
+        : wanted(reached & (b.written | b.added)),
+          summed(reached & b.summed),
+          added(reached & (again | (b.added & ~b.summed))),
+          plain(!(reached & ~(wanted | passed)) && !(added & ~again)) {}
+    /// Which of them lie aside.
+    TENON_INLINE unsigned place(Targets& t, Index j, bool rest) {
+      std::uintptr_t moved_to[Targets::count];
+      const std::uintptr_t* from = t.to;
+      const unsigned moved = rest ? reached : summed;
+      if (moved) [[unlikely]] {
+        std::memcpy(moved_to, t.to, sizeof t.to);
+        detail::move_gradients<T>(moved_to, t.aside, moved, added, j);
+        from = moved_to;
+      }
+      [[maybe_unused]] int k = 0;
+      ((to[k++] = detail::apart(from[I])), ...);
+      return moved & wanted;
     }
-  }
-  template <bool Passed>
-  static TENON_INLINE void leave_plain(V g, T* to, Index j) {
-    if (!Passed || to) g.store(to + j);
-  }
+    TENON_INLINE void leave(const V* d, Index j) const {
+      [[maybe_unused]] int k = 0;
+      if (plain) [[likely]]
+        (leave_one<I, false>(d[I], to[k++], j), ...);
+      else (leave_one<I, true>(d[I], to[k++], j), ...);
+    }
+    template <int L, bool Asks>
+    TENON_INLINE void leave_one(V g, std::uintptr_t at, Index j) const {
+      if ((Asks || (passed >> L & 1)) && !at) return;
+      T* p = reinterpret_cast<T*>(at) + j;
+      if ((again >> L & 1) || (Asks && (added >> L & 1))) g = g + V::load(p);
+      g.store(p);
+    }
+  };
   template <int... I>
   static TENON_INLINE void leave_row(const V* whole, const Targets& t, const Block& b,
                                      std::integer_sequence<int, I...>) {
-    if constexpr (many) {
-      const V g[] = {plan.row[I] ? whole[I] : t.sum[I]...};
-      detail::leave_row_gradients(g, row_leaves, t.p, t.kind, b.gradient_mode, G::leaves);
-    } else {
-      (detail::leave_row_gradient(plan.row[I] ? whole[I] : detail::sum_lanes(t.sum[I]), t.p[I],
-                                  plan.row[I] || t.kind[I] == detail::Kind::summed,
-                                  b.gradient_mode[I]),
-       ...);
-    }
+    if (!row_leaves && !b.summed) [[likely]]
+      return;
+    const V g[] = {plan.row[I] ? whole[I] : t.sum[I]..., V(0)};
+    detail::leave_row_gradients<T>(g, row_leaves, (row_leaves | b.summed) & (b.written | b.added),
+                                   b.added, t.to);
   }
 
   template <int... I>
@@ -405,8 +404,15 @@ struct RowKernel {
     ((whole[I] = whole[I] + detail::sum_lanes(sum[I])), ...);
   }
 
+  template <int P, int... I>
+  static TENON_INLINE Gradients<P, I...> gradients_of(const Block& b,
+                                                      std::integer_sequence<int, I...>) {
+    return Gradients<P, I...>(b);
+  }
   template <int P>
-  static TENON_INLINE void backward_pass(Row& x, Pointers& p, V* whole, Targets& t, Index n) {
+  static TENON_INLINE void backward_pass(Row& x, Pointers& p, V* whole, Targets& t,
+                                         const Block& b) {
+    const Index n = b.n;
     using expr::Nodes, expr::Visit;
     reverse_row(x, whole, Nodes<G, Visit::row_ops_down, P + 1>{});
     using Reached = Nodes<G, Visit::backward_leaves, P>;
@@ -415,50 +421,59 @@ struct RowKernel {
     if constexpr (Reached::size() > 0 || Nodes<G, Visit::backward_ops, P>::size() > 0) {
       V sum[G::nodes];
       clear(sum, Sums{});
-      Near near(p);
-      for (Index j = 0; j < n; near.advance(j), j += N) {
-        near.full(p, j, n, row_leaves);
+      const bool far = is_far(n);
+      auto gradients = gradients_of<P>(b, Reached{});
+      for (Index j = 0; j < n;) {
+        Near near;
+        const Index from = j, end = near.place(p, j, n, gradients.summed);
+        const bool rest = n - j < N;
+        const unsigned moved = gradients.place(t, j, rest);
         const M in = inside(x.numbers, n - j);
-        V v[G::nodes], d[G::nodes];
-        take_row(v, x, All{});
-        load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
-        compute(v, Nodes<G, Visit::forward_ops, P>{});
-        if constexpr (FromResult) v[root] = near.load(result_pointer, j);
-        if constexpr (from_root) d[root] = near.load(dy_pointer, j);
-        seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
-                Nodes<G, Visit::reductions, P>{});
-        reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});
-        leave<P>(d, t, x.numbers, j, n - j, Reached{});
+        for (; j < end; near.advance(j, far)) {
+          V v[G::nodes], d[G::nodes];
+          take_row(v, x, All{});
+          load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
+          compute(v, Nodes<G, Visit::forward_ops, P>{});
+          if constexpr (FromResult) v[root] = near.load(result_pointer, j);
+          if constexpr (from_root) d[root] = near.load(dy_pointer, j);
+          seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
+                  Nodes<G, Visit::reductions, P>{});
+          reverse<P>(v, d, sum, in, Nodes<G, Visit::backward_ops, P>{});
+          gradients.leave(d, j);
+        }
+        if (moved) [[unlikely]]
+          detail::leave_moved<T, N>(t.aside, moved, b.summed, gradients.added, t.sum, t.to, from,
+                                    end - from);
       }
       add_sums(whole, sum, Sums{});
     }
-    if constexpr (P > 0) backward_pass<P - 1>(x, p, whole, t, n);
+    if constexpr (P > 0) backward_pass<P - 1>(x, p, whole, t, b);
   }
 
-  TENON_KERNEL static void backward(const Block& b) {
+  TENON_FORWARD_KERNEL static void backward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
-    alignas(64) Copies copies;
-    Pointers p{{}, 0, copies};
+    Pointers p(not_backward);
+    Targets t;
     const Index n = b.n;
     x.length = V(static_cast<T>(n));
     x.numbers = V::iota();
     load_scalars(x, b.scalar, std::make_integer_sequence<int, G::scalars>{});
     for (Index r = 0; r < b.rows; ++r) {
       open_row(x, p, b, r);
-      place(p, dy_pointer, static_cast<const T*>(b.dy) + b.dy_row * r, b.dy_step);
+      place(p, dy_pointer, static_cast<const T*>(b.dy) + b.dy_row * r,
+            !plan.row[root] && b.dy_constant, n);
       if constexpr (FromResult)
-        place(p, result_pointer, static_cast<const T*>(b.y) + b.y_row * r, 1);
+        place(p, result_pointer, static_cast<const T*>(b.y) + b.y_row * r, false, n);
       if constexpr (depth > 0) {
         recall(x, static_cast<const T*>(b.kept) + r * 2 * plan.reductions);
         compute_rows<1>(x);
       }
       V whole[G::nodes];
       clear(whole, All{});
-      Targets t;
-      t.read(b, r, Leaves{});
+      t.open_row(b, r);
       if constexpr (plan.row[root]) whole[root] = V(*(static_cast<const T*>(b.dy) + r * b.dy_row));
-      backward_pass<depth>(x, p, whole, t, n);
+      backward_pass<depth>(x, p, whole, t, b);
       reverse_row(x, whole, Nodes<G, Visit::row_ops_down, 0>{});
       leave_row(whole, t, b, Leaves{});
     }

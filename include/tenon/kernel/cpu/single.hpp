@@ -6,6 +6,7 @@
 #include <tenon/kernel/block.hpp>
 #include <tenon/op/op.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 namespace tenon::inline TENON_ISA::kernel {
@@ -40,19 +41,19 @@ TENON_COLD void run_chunks(const abi::Block& b, int arity, abi::Chunk f) {
     bool copied = false;
     for (int s = 0; s < arity; ++s) {
       row[s] = static_cast<const T*>(b.leaf[s]) + r * b.leaf_row[s];
-      if (b.leaf_step[s]) continue;
+      if (!(b.constant >> s & 1)) continue;
       copied = true;
       for (abi::Count k = 0; k < room && k < b.n + N; ++k) copy[s][k] = *row[s];
     }
     const abi::Count whole = b.n / N * N, most = copied ? room : whole;
     for (abi::Count i = 0; i < whole; i += most) {
-      for (int s = 0; s < arity; ++s) x[s] = b.leaf_step[s] ? row[s] + i : copy[s];
+      for (int s = 0; s < arity; ++s) x[s] = b.constant >> s & 1 ? copy[s] : row[s] + i;
       f(x, y + i, whole - i < most ? whole - i : most);
     }
     if (whole == b.n) continue;
     for (int s = 0; s < arity; ++s) {
       for (abi::Count k = 0; k < N; ++k)
-        rest[s][k] = row[s][(whole + k < b.n ? whole + k : b.n - 1) * b.leaf_step[s]];
+        rest[s][k] = row[s][b.constant >> s & 1 ? 0 : std::min(whole + k, b.n - 1)];
       x[s] = rest[s];
     }
     f(x, end, N);

@@ -9,6 +9,9 @@ namespace tenon::abi {
 
 inline constexpr int device_rank = 8;
 
+/// How a kernel leaves a gradient: not at all, over what is there, or added to it.
+enum GradientMode : std::uint8_t { gradient_none = 0, gradient_write = 1, gradient_add = 2 };
+
 /// One tensor of a group. Along a row its elements are at distance 1, or there is one (step 0).
 struct DeviceOperand {
   void* base;                ///< null: `value` everywhere
