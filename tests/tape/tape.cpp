@@ -154,3 +154,24 @@ TEST_CASE("a gradient that is the result's own shares its elements; either may b
   CHECK(g[0].raw() == seed.any().raw());
   CHECK(g[1].rank() == 0);
 }
+
+TEST_CASE("an operand that an operation has twice, among few values and among many") {
+  const auto x = spread<double, 3>(1), seed = spread<double, 3>(2);
+  for (std::size_t others : {0, 62, 63, 64, 200}) {
+    CAPTURE(others);
+    std::vector<AnyTensor> wrt;
+    for (std::size_t i = 0; i < others; ++i) wrt.push_back(AnyTensor::empty(Dtype::f64, Extents{}));
+    wrt.push_back(x.any());
+    std::vector<AnyTensor> g(wrt.size());
+    Heard sink;
+    Tape tape;
+    const AnyTensor twice = kernel::add(x.any(), x.any(), Context::current());
+    const Tensor<double, Shape<3>> h(twice);
+    Tensor y = h * x + h;
+    tape.gradient(y.any(), wrt, g, seed.any(), AfterGradient::end, &sink);
+    // (2 x) x + 2 x
+    CHECK(distance(values(Tensor<double, Shape<3>>(g.back())), values(seed * (4 * x + 2))) <=
+          1e-14);
+    CHECK(sink.heard.size() == wrt.size());
+  }
+}

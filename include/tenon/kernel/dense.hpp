@@ -17,8 +17,14 @@ struct Dense {
   const Record* shape;
   static constexpr Index row[max_leaves] = {};
 
-  /// unread: bit i: nobody reads the elements of operand i.
-  bool fits(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread) {
+  /// unread: bit i: nobody reads the elements of operand i. alike: as Statement::alike.
+  bool fits(const StatementInfo& info, const AnyTensor* operand, std::uint32_t unread,
+            bool alike = false) {
+    if (alike) {
+      shape = operand[0].get(), n = shape->size();
+      for (int i = 0; i < info.leaves; ++i) leaf[i] = operand[i].get()->data;
+      return true;
+    }
     return info.elementwise && (same(info, operand, unread) || mixed(info, operand, unread));
   }
   /// One row of n elements, operands at these places.
@@ -90,7 +96,7 @@ inline bool forward_dense(const StatementInfo& info, const AnyTensor* leaf, cons
 
 inline bool backward_dense(const StatementInfo& info, BackwardCall& c) {
   Dense d;
-  if (!d.fits(info, c.operand, ~info.reads)) return false;
+  if (!d.fits(info, c.operand, ~info.reads, c.alike)) return false;
   const Record& dy = *c.dy.get();
   if (dy.dtype != info.compute || !dy.contiguous() || dy.generated || dy.place) return false;
   void* gradient[max_leaves];

@@ -119,7 +119,7 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
   compute(info, operand, scalar, how, dtype, listeners.recorder != nullptr, result, kept);
   if (listeners) {
     const Attributes a = how.pack();
-    listeners.tell({&info, operand, operands, scalar, &a, &result, 1, kept});
+    listeners.tell({&info, operand, operands, scalar, &a, &result, 1, false, kept});
   }
   return result;
 }
@@ -130,9 +130,10 @@ inline constexpr Attributes no_attributes = GroupCall{}.pack();
 /// Tells recorder and tracer of an element-wise statement.
 inline __attribute__((noinline)) void record_plain(const StatementInfo& info,
                                                    const AnyTensor* operand, const double* scalar,
-                                                   const AnyTensor& result, Context context) {
+                                                   const AnyTensor& result, Context context,
+                                                   bool alike) {
   if (const tenon::detail::Listeners listeners(context, result.dtype()); listeners)
-    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result});
+    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result, 1, alike});
 }
 /// evaluate for element-wise statements, most of which need none of its questions.
 inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* operand,
@@ -142,7 +143,7 @@ inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* oper
       [[unlikely]]
     return evaluate(info, operand, info.leaves, scalar, GroupCall{}, dtype, context);
   ++counters().forward;
-  record_plain(info, operand, scalar, result, context);
+  record_plain(info, operand, scalar, result, context, false);
   return result;
 }
 /// The same where all operands are alike and dense, with these elements.
@@ -160,7 +161,8 @@ inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& i
   b.out = result.get()->data;
   info.forward(b);
   ++counters().forward;
-  if (context.serial || ambient().tracer) record_plain(info, operand, scalar, result, context);
+  if (context.serial || ambient().tracer)
+    record_plain(info, operand, scalar, result, context, true);
   return result;
 }
 

@@ -30,6 +30,18 @@ struct StatementNode {
   std::uint8_t operand[3];
 };
 
+/// Gradients by operand, in an array of that order or, with `slot`, anywhere in one.
+struct GradientPlaces {
+  AnyTensor* first = nullptr;
+  const int* slot = nullptr;
+  GradientPlaces() = default;
+  GradientPlaces(AnyTensor* array, const int* slots = nullptr) : first(array), slot(slots) {}
+  template <class I>
+  AnyTensor& operator[](I i) const {
+    return first[slot ? slot[i] : static_cast<int>(i)];
+  }
+};
+
 /// What one gradient call works on. gradient[i] is set, or added to where `accumulate` has bit i,
 /// for every operand i that `wanted` names.
 struct BackwardCall {
@@ -42,7 +54,8 @@ struct BackwardCall {
   const AnyTensor* kept;
   AnyTensor dy;
   std::uint32_t wanted, accumulate;
-  AnyTensor* gradient;
+  GradientPlaces gradient;
+  bool alike;             ///< as Statement::alike
   bool reuse_dy = false;  ///< nobody reads dy afterwards: its memory may be written
 };
 
@@ -136,6 +149,8 @@ struct Statement {
   const Attributes* attributes = nullptr;
   const AnyTensor* result = nullptr;
   int results = 1;
+  bool alike =
+      false;  ///< leaves of the computed type, dense, of the same extents and a tile at most
   AnyTensor kept = {};  ///< numbers of the reductions, the product's value, or a node's object
   /// Updates in place: the optimizer that the numbers come from, and its count of steps.
   const void* source = nullptr;

@@ -15,7 +15,7 @@ namespace detail {
 void sink_final(GradientSink* sink, int index, const AnyTensor& gradient);
 AnyTensor sink_memory(GradientSink* sink, int index);
 
-/// From an id to a slot number; open addressing, cleared by a stamp.
+/// From an id to a slot number, 0 for an id without one; open addressing, cleared by a stamp.
 class IdMap {
  public:
   void clear(std::size_t expected) {
@@ -25,25 +25,27 @@ class IdMap {
     if (++stamp_ == 0) entries_.assign(entries_.size(), Entry{}), stamp_ = 1;
   }
   int find(std::uint64_t id) const {
+    const Entry* entry = entries_.data();
     for (std::size_t i = place(id);; i = (i + 1) & mask_) {
-      const Entry& e = entries_[i];
-      if (e.stamp != stamp_) return -1;
+      const Entry& e = entry[i];
+      if (e.stamp != stamp_) return 0;
       if (e.id == id) return e.slot;
     }
   }
   /// The slot of an id; if it has none yet, it gets this one.
   int insert(std::uint64_t id, int slot) {
+    Entry* entry = entries_.data();
     std::size_t i = place(id);
-    for (; entries_[i].stamp == stamp_; i = (i + 1) & mask_)
-      if (entries_[i].id == id) return entries_[i].slot;
-    entries_[i] = {id, slot, stamp_};
+    for (; entry[i].stamp == stamp_; i = (i + 1) & mask_)
+      if (entry[i].id == id) return entry[i].slot;
+    entry[i] = {id, slot, stamp_};
     return slot;
   }
 
  private:
   struct Entry {
     std::uint64_t id = 0;
-    int slot = -1;
+    int slot = 0;
     std::uint32_t stamp = 0;
   };
   std::size_t place(std::uint64_t id) const {
@@ -74,7 +76,7 @@ class TapeStorage {
 
   void clear() {
     nodes_.clear(), values_.clear(), scalars_.clear(), attributes_.clear();
-    adjoint_.clear(), gradient_.clear();
+    adjoint_.clear();
   }
 
   bool recorded(const AnyTensor& t) const {
@@ -94,7 +96,7 @@ class TapeStorage {
     n.result = s.result->id();
     n.value = static_cast<int>(values_.size()), n.scalar = static_cast<int>(scalars_.size());
     n.operands = static_cast<std::uint16_t>(s.operands);
-    n.attributes = -1;
+    n.attributes = -1, n.alike = s.alike;
     const std::uint32_t read = all ? ~0u : info.reads | (info.product ? ~0u << info.leaves : 0);
     Record** to = values_.extend(static_cast<std::size_t>(s.operands) + 2);
     for (int i = 0; i < s.operands; ++i)
@@ -124,16 +126,17 @@ class TapeStorage {
       ~Walking() { now = false; }
     } walking(walking_);
     mark(wrt);
+    if (sink) count_uses();
     const int loss_slot = slots_.find(loss.id());
     check_loss(loss, loss_slot, seed);
-    if (loss_slot >= 0) {
+    if (loss_slot) {
       adjoint_[static_cast<std::size_t>(loss_slot)] = seed.defined() ? seed : ones(loss);
       walk(static_cast<int>(wrt.size()), consume, sink);
     }
     for (std::size_t i = 0; i < wrt.size(); ++i) {
-      const auto slot = static_cast<std::size_t>(wanted_[i]);
-      if (slot == i) out[i].swap(adjoint_[i]);
-      else out[i] = out[slot];
+      const auto first = static_cast<std::size_t>(wanted_[i] - 1);
+      if (first == i) out[i].swap(adjoint_[i + 1]);
+      else out[i] = out[first];
       if (out[i].defined()) continue;
       out[i] = kernel::filled(compute_dtype(wrt[i].dtype()), wrt[i].extents(), 0, wrt[i].device());
       if (sink) sink_final(sink, static_cast<int>(i), out[i]);
@@ -146,9 +149,11 @@ class TapeStorage {
     const StatementInfo* info;
     std::uint64_t result;
     int value, scalar;
-    int slot;        // of the result, while a gradient is computed
+    int slot;        // of the result, while a gradient is computed; 0: nothing flows here
     int attributes;  // their number; -1: none
     std::uint16_t operands;
+    bool alike;
+    bool repeats;  // two operands have one slot
   };
 
   struct Spare {
@@ -164,46 +169,73 @@ class TapeStorage {
     thread_local Spare spare;
     return spare;
   }
+  // A value of a page at most costs less to keep than a record without it costs to make.
   static Record* kept(const AnyTensor& t, bool value) {
-    if (value || !t.defined()) return AnyTensor::retained(t.get());
-    return AnyTensor::valueless(t).give();
+    Record* r = t.get();
+    if (!value && r && !(r->buffer && r->buffer->bytes <= small))
+      return AnyTensor::valueless(t).give();
+    return AnyTensor::retained(r);
   }
+  static constexpr std::size_t small = 4096 + sizeof(Record);
   static AnyTensor ones(const AnyTensor& like) {
     return kernel::filled(compute_dtype(like.dtype()), like.extents(), 1);
   }
 
-  // Forward from the ids asked for: a slot for every value that depends on one of them. An id that
-  // was asked for has the number of its first place among them.
+  // Forward from the ids asked for: a slot for every value that depends on one of them. Slot 0 is
+  // that of all others; an id that was asked for has its first place among them, counted from 1.
   void mark(std::span<const AnyTensor> wrt) {
     slots_.clear(nodes_.size() + wrt.size());
-    uses_.assign(wrt.size(), 0);
-    slot_.resize(values_.size()), wanted_.resize(wrt.size());
+    fit(slot_, values_.size()), fit(wanted_, wrt.size());
     for (std::size_t i = 0; i < wrt.size(); ++i)
-      wanted_[i] = slots_.insert(wrt[i].record("gradient").id, static_cast<int>(i));
+      wanted_[i] = slots_.insert(wrt[i].record("gradient").id, static_cast<int>(i) + 1);
+    int last = static_cast<int>(wrt.size());
+    spare_ = 0;
     for (Node& n : nodes_) {
-      bool depends = false;
+      const AnyTensor* value = values_.data() + n.value;
+      int *slot = slot_.data() + n.value, any = 0;
+      n.repeats = false;
+      std::uint64_t met = 0;  // slots below 64
       for (int i = 0; i < n.operands; ++i) {
-        const auto at = static_cast<std::size_t>(n.value + i);
-        slot_[at] = values_[at].defined() ? slots_.find(values_[at].id()) : -1;
-        if (slot_[at] < 0) continue;
-        depends = true;
-        ++uses_[static_cast<std::size_t>(slot_[at])];
+        const int s = slot[i] = value[i].defined() ? slots_.find(value[i].id()) : 0;
+        any |= s;
+        n.repeats |= s < 64 ? (met >> s & 1) != 0 : seen(slot, i);
+        met |= s && s < 64 ? std::uint64_t{1} << s : 0;
       }
-      const int next = static_cast<int>(uses_.size());
-      n.slot = depends ? slots_.insert(n.result, next) : slots_.find(n.result);
-      if (n.slot == next) uses_.push_back(0);
+      n.slot = any ? slots_.insert(n.result, last + 1) : slots_.find(n.result);
+      if (n.slot > last) ++last;
+      if (n.repeats && n.operands > spare_) spare_ = n.operands;
     }
-    adjoint_.renew(uses_.size());
+    slots_used_ = last + 1;
+    adjoint_.renew(static_cast<std::size_t>(slots_used_ + spare_));
+  }
+  static bool seen(const int* slot, int i) {
+    for (int j = 0; j < i; ++j)
+      if (slot[j] == slot[i]) return true;
+    return false;
+  }
+  static void fit(std::vector<int>& v, std::size_t count) {
+    if (v.size() < count) [[unlikely]]
+      v.resize(2 * count);
+  }
+  // How many operands have a slot: after so many the gradient there is complete.
+  void count_uses() {
+    uses_.assign(static_cast<std::size_t>(slots_used_), 0);
+    for (const Node& n : nodes_)
+      for (int i = 0; i < n.operands; ++i)
+        ++uses_[static_cast<std::size_t>(slot_[static_cast<std::size_t>(n.value + i)])];
   }
 
-  void check_loss(const AnyTensor& loss, int slot, const AnyTensor& seed) const {
-    if (!seed.defined() && loss.size() != 1)
+  [[noreturn]] TENON_COLD static void fail_seed(const AnyTensor& loss, const AnyTensor& seed) {
+    if (!seed.defined())
       fail(Error::shape, {"gradient: the loss ", loss.extents(),
                           " has more than one element; pass a seed for it"});
-    if (seed.defined() && !(seed.extents() == loss.extents()))
-      fail(Error::shape, {"gradient: the seed ", seed.extents(),
-                          " does not have the loss's extents ", loss.extents()});
-    if (slot >= 0 || recorded(loss)) return;
+    fail(Error::shape, {"gradient: the seed ", seed.extents(), " does not have the loss's extents ",
+                        loss.extents()});
+  }
+  void check_loss(const AnyTensor& loss, int slot, const AnyTensor& seed) const {
+    if (seed.defined() ? !seed.get()->alike(*loss.get()) : loss.size() != 1) [[unlikely]]
+      fail_seed(loss, seed);
+    if (slot || recorded(loss)) return;
     fail(
         Error::tape,
         {"gradient: the loss was not recorded by this tape (it was computed before the tape, while "
@@ -214,86 +246,87 @@ class TapeStorage {
     const Context context = Context::current();
     for (std::size_t k = nodes_.size(); k-- > 0;) {
       const Node& n = nodes_[k];
-      if (n.slot < 0) continue;
+      if (!n.slot) continue;
       BackwardCall c{};
-      c.info = n.info, c.operand = &values_[static_cast<std::size_t>(n.value)],
-      c.operands = n.operands;
+      c.info = n.info, c.operand = values_.data() + n.value, c.operands = n.operands;
       c.scalar = scalars_.data() + n.scalar;
       c.attributes = n.attributes < 0 ? &kernel::no_attributes
                                       : &attributes_[static_cast<std::size_t>(n.attributes)];
       c.result = c.operand + n.operands, c.kept = c.result + 1;
+      c.alike = n.alike;
       AnyTensor& adjoint = adjoint_[static_cast<std::size_t>(n.slot)];
-      c.dy = n.slot < wanted ? adjoint : std::move(adjoint);
-      c.reuse_dy = !context.serial && n.slot >= wanted && c.dy.defined() && !shared(c.dy);
+      const bool inner = n.slot > wanted;
+      if (inner) c.dy.swap(adjoint);
+      else c.dy = adjoint;
+      c.reuse_dy = inner && !context.serial && c.dy.defined() && !shared(c.dy);
       const int* slot = slot_.data() + n.value;
-      if (n.operands <= max_leaves + 2) run(c, slot, wanted, context, sink);
-      else run_wide(c, slot, wanted, context, sink);
+      if (n.operands > max_leaves + 2) run_wide(c, slot, context);
+      else if (n.repeats) run_repeats(c, slot, wanted, context, sink);
+      else run(c, slot, wanted, context, sink);
+      if (sink) finish(c, slot, wanted, sink);
       if (consume)
         values_.release(static_cast<std::size_t>(n.value),
                         static_cast<std::size_t>(n.operands) + 2);
     }
   }
 
+  // The gradients of operands in different slots.
   void run(BackwardCall& c, const int* slot, int wanted, Context context, GradientSink* sink) {
-    const bool reached = c.dy.defined(), plain = !context.serial;
-    std::uint64_t met = 0;  // slots below 64 that an operand before had
-    gradient_.renew(static_cast<std::size_t>(c.operands));  // a walk before may have ended early
-    AnyTensor* gradient = c.gradient = gradient_.data();
+    if (!c.dy.defined()) return;
+    AnyTensor* adjoint = adjoint_.data();
+    c.gradient = {adjoint, slot};
     for (int i = 0; i < c.operands; ++i) {
-      if (slot[i] < 0) continue;
-      const auto s = static_cast<std::size_t>(slot[i]);
-      --uses_[s];
-      if (!reached) continue;
+      if (!slot[i]) continue;
       c.wanted |= 1u << i;
-      if (s < 64 ? met >> s & 1 : seen(slot, i)) continue;
-      if (s < 64) met |= std::uint64_t{1} << s;
-      AnyTensor& sum = adjoint_[s];
+      AnyTensor& sum = adjoint[slot[i]];
       if (sum.defined()) {
-        if (plain && (!sum.contiguous() || shared(sum))) {
-          const std::uint64_t id = sum.id();
-          sum.detach();
-          trace_same(id, sum);
-        }
+        if (!context.serial) own(sum);
         c.accumulate |= 1u << i;
-        gradient[i] = std::move(sum);
-      } else if (sink && slot[i] < wanted && plain) {
-        gradient[i] = sink_memory(sink, slot[i]);
+      } else if (sink && slot[i] <= wanted && !context.serial) {
+        sum = sink_memory(sink, slot[i] - 1);
       }
     }
     if (c.wanted) kernel::backward(c, context);
-    for (int i = 0; i < c.operands; ++i) {
-      if (slot[i] < 0) continue;
-      AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
-      if (gradient[i].defined()) {
-        if (sum.defined()) sum = kernel::add(sum, gradient[i], context);
-        else sum.swap(gradient[i]);
-      }
-      if (!sink || slot[i] >= wanted || !sum.defined()) continue;
-      bool later = false;
-      for (int j = i + 1; j < c.operands; ++j) later |= slot[j] == slot[i];
-      if (!later && uses_[static_cast<std::size_t>(slot[i])] == 0) sink_final(sink, slot[i], sum);
-    }
-    gradient_.clear();
+    adjoint->reset();
   }
-  static bool seen(const int* slot, int i) {
-    for (int j = 0; j < i; ++j)
-      if (slot[j] == slot[i]) return true;
-    return false;
+  // A sum that may be added to in place.
+  static void own(AnyTensor& sum) {
+    if (sum.contiguous() && !shared(sum)) return;
+    const std::uint64_t id = sum.id();
+    sum.detach();
+    trace_same(id, sum);
+  }
+  // An operand whose slot one before it has gets a place behind all slots.
+  TENON_COLD void run_repeats(BackwardCall& c, const int* slot, int wanted, Context context,
+                              GradientSink* sink) {
+    int apart[max_leaves + 2];
+    for (int i = 0; i < c.operands; ++i)
+      apart[i] = slot[i] && seen(slot, i) ? slots_used_ + i : slot[i];
+    run(c, apart, wanted, context, sink);
+    for (int i = 0; i < c.operands; ++i)
+      if (apart[i] != slot[i])
+        add_to(adjoint_[static_cast<std::size_t>(slot[i])],
+               std::move(adjoint_[static_cast<std::size_t>(apart[i])]), context);
+  }
+  static void add_to(AnyTensor& sum, AnyTensor g, Context context) {
+    if (g.defined()) sum = sum.defined() ? kernel::add(sum, g, context) : std::move(g);
+  }
+  // Tells of gradients to which no node further down adds.
+  TENON_COLD void finish(const BackwardCall& c, const int* slot, int wanted, GradientSink* sink) {
+    for (int i = 0; i < c.operands; ++i) {
+      const bool last = slot[i] && --uses_[static_cast<std::size_t>(slot[i])] == 0;
+      const AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
+      if (last && slot[i] <= wanted && sum.defined()) sink_final(sink, slot[i] - 1, sum);
+    }
   }
   // A node of a user's function may have any number of operands. It gives the gradients of all.
-  TENON_COLD void run_wide(BackwardCall& c, const int* slot, int wanted, Context context,
-                           GradientSink* sink) {
+  TENON_COLD void run_wide(BackwardCall& c, const int* slot, Context context) {
     std::vector<AnyTensor> gradient(static_cast<std::size_t>(c.operands));
     c.wanted = ~0u, c.gradient = gradient.data();
     if (c.dy.defined()) kernel::backward(c, context);
-    for (std::size_t i = 0; i < gradient.size(); ++i) {
-      if (slot[i] < 0) continue;
-      AnyTensor& sum = adjoint_[static_cast<std::size_t>(slot[i])];
-      if (gradient[i].defined())
-        sum = sum.defined() ? kernel::add(sum, gradient[i], context) : std::move(gradient[i]);
-      const bool last = --uses_[static_cast<std::size_t>(slot[i])] == 0;
-      if (sink && last && slot[i] < wanted && sum.defined()) sink_final(sink, slot[i], sum);
-    }
+    for (std::size_t i = 0; i < gradient.size(); ++i)
+      if (slot[i])
+        add_to(adjoint_[static_cast<std::size_t>(slot[i])], std::move(gradient[i]), context);
   }
   static bool shared(const AnyTensor& t) {
     const Record& r = *t.get();
@@ -308,10 +341,12 @@ class TapeStorage {
   std::vector<double> scalars_;
   std::vector<Attributes> attributes_;
   // While a gradient is computed. slot_: of the operands among values_; wanted_: of the values
-  // asked for; uses_, adjoint_: by slot; gradient_: of the operands of one node.
+  // asked for; uses_, adjoint_: by slot, behind all slots a place for each operand of a node that
+  // has one twice.
   IdMap slots_;
   std::vector<int> slot_, wanted_, uses_;
-  Handles adjoint_, gradient_;
+  int slots_used_ = 0, spare_ = 0;
+  Handles adjoint_;
 };
 
 }  // namespace detail
