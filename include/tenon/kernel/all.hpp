@@ -22,6 +22,7 @@
 #include <tenon/kernel/interpret.hpp>
 #include <tenon/kernel/labels.hpp>
 #include <tenon/kernel/materialise.hpp>
+#include <tenon/kernel/needs.hpp>
 #include <tenon/kernel/op_info.hpp>
 #include <tenon/kernel/product.hpp>
 #include <tenon/kernel/space.hpp>

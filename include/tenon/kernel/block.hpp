@@ -20,7 +20,9 @@ struct Block {
   const double* scalar = nullptr;
   void* out = nullptr;  ///< forward; one element a row when the result is constant along it
   Count out_row = 0;
-  /// Two numbers a reduction and row: written forward if not null, read backward.
+  /// Two numbers a reduction and row: written forward if not null, read backward. Of element-wise
+  /// groups, one row, if not null: what is kept for backward, a row after the other of whole
+  /// registers.
   void* kept = nullptr;
   // Backward, set by who calls it: small statements would feel the time to clear them.
   const void* dy;

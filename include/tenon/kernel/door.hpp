@@ -130,21 +130,35 @@ inline constexpr Attributes no_attributes = GroupCall{}.pack();
 /// Tells recorder and tracer of an element-wise statement.
 inline __attribute__((noinline)) void record_plain(const StatementInfo& info,
                                                    const AnyTensor* operand, const double* scalar,
-                                                   const AnyTensor& result, Context context,
-                                                   bool alike) {
+                                                   const AnyTensor& result, const AnyTensor& kept,
+                                                   Context context, bool alike) {
   if (const tenon::detail::Listeners listeners(context, result.dtype()); listeners)
-    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result, 1, alike});
+    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result, 1, alike, kept});
+}
+/// Whether what backward would compute anew may be left for it. Graphs compute it anew.
+inline bool may_keep(const StatementInfo& info, Context context) {
+  return info.kept_values && context.serial && !ambient().tracer;
 }
 /// evaluate for element-wise statements, most of which need none of its questions.
 inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* operand,
                                 const double* scalar, Dtype dtype, Context context) {
-  AnyTensor result;
-  if (!tenon::detail::kernels_on() || !detail::forward_dense(info, operand, scalar, result, dtype))
-      [[unlikely]]
+  AnyTensor result, kept;
+  AnyTensor* keep = may_keep(info, context) ? &kept : nullptr;
+  if (!tenon::detail::kernels_on() ||
+      !detail::forward_dense(info, operand, scalar, result, dtype, keep)) [[unlikely]]
     return evaluate(info, operand, info.leaves, scalar, GroupCall{}, dtype, context);
   ++counters().forward;
-  record_plain(info, operand, scalar, result, context, false);
+  record_plain(info, operand, scalar, result, kept, context, false);
   return result;
+}
+inline __attribute__((noinline)) void run_recorded(const StatementInfo& info,
+                                                   const AnyTensor* operand, abi::Block& b,
+                                                   const AnyTensor& result, Context context) {
+  AnyTensor kept;
+  if (may_keep(info, context)) kept = detail::room_to_keep(info, result, b);
+  info.forward(b);
+  ++counters().forward;
+  record_plain(info, operand, b.scalar, result, kept, context, true);
 }
 /// The same where all operands are alike and dense, with these elements.
 inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& info,
@@ -159,10 +173,12 @@ inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& i
       AnyTensor::empty_like(shape, static_cast<std::size_t>(n) * size_of(info.compute));
   abi::Block b = detail::Dense::one_row(data, n, scalar);
   b.out = result.get()->data;
+  if (context.serial || ambient().tracer) {
+    run_recorded(info, operand, b, result, context);
+    return result;
+  }
   info.forward(b);
   ++counters().forward;
-  if (context.serial || ambient().tracer)
-    record_plain(info, operand, scalar, result, context, true);
   return result;
 }
 

@@ -423,7 +423,7 @@ inline void run_backward(const StatementInfo& info, BackwardCall& call, const Gr
     g.result = add_operand(g.space, e, 0, *call.result, nullptr);
   g.space.arrange(e, how.axes);
   settle_direct(g);
-  if (call.kept && call.kept->defined())
+  if (info.reductions && call.kept && call.kept->defined())
     g.kept = static_cast<char*>(const_cast<void*>(call.kept->raw()));
   bool partial = false;
   for (int i = 0; i < info.leaves; ++i)

@@ -6,6 +6,7 @@
 #include <tenon/kernel/cpu/rows.hpp>
 #include <tenon/kernel/cpu/single.hpp>
 #include <tenon/kernel/device/slot.hpp>
+#include <tenon/kernel/needs.hpp>
 #include <tenon/kernel/statement.hpp>
 
 namespace tenon::inline TENON_ISA {
@@ -47,14 +48,6 @@ template <class Op, class T>
 TENON_COLD void backward_any(OpCall& call, int* gradient);  // kernel/any.hpp
 
 template <class Op>
-constexpr std::uint32_t reads_of() {
-  if constexpr (requires { Op::differentiable; }) return op::backward_reads<Op>;
-  else if constexpr (std::is_same_v<Op, op::Sum> || std::is_same_v<Op, op::Mean> ||
-                     std::is_same_v<Op, op::Peak>)
-    return 0;
-  else return op::Probe::a | op::Probe::b | op::Probe::y;
-}
-template <class Op>
 constexpr bool boolean_of() {
   if constexpr (requires { Op::differentiable; }) return Op::result == op::Result::boolean;
   else return false;
@@ -67,39 +60,6 @@ struct SingleOf;
 template <class Op, class T>
 struct OpOf {
   static const OpInfo info;
-};
-
-/// Constants of a group, found at compile time.
-template <class G>
-struct GroupFacts {
-  // Which values backward needs: what the operations name, and what those are computed from. With
-  // the result at hand (`from_result`) its own value costs nothing.
-  static constexpr std::uint32_t needed(bool from_result) {
-    constexpr auto& p = G::plan;
-    bool need[G::nodes] = {};
-    mark(need, std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>{});
-    if (from_result) need[G::nodes - 1] = false;
-    for (int i = G::nodes - 1; i >= G::leaves + G::scalars; --i) {
-      if (!need[i]) continue;
-      for (int s = 0; s < p.arity[i]; ++s) need[p.operand[i][s]] = true;
-    }
-    std::uint32_t mask = 0;
-    for (int i = 0; i < G::leaves; ++i) mask |= need[i] ? 1u << i : 0u;
-    return mask;
-  }
-  template <int... K>
-  static constexpr void mark([[maybe_unused]] bool* need, std::integer_sequence<int, K...>) {
-    (mark_one<expr::OpAt<(G::words[K] & 255)>>(need, G::leaves + G::scalars + K), ...);
-  }
-  template <class Op>
-  static constexpr void mark_one([[maybe_unused]] bool* need, int i) {
-    constexpr auto& p = G::plan;
-    if (!p.grad[i]) return;
-    constexpr std::uint32_t r = reads_of<Op>();
-    for (int s = 0; s < Op::arity; ++s)
-      if (r >> s & 1) need[p.operand[i][s]] = true;
-    if (r & op::Probe::y) need[i] = true;
-  }
 };
 
 // Backward: a group that is one reduction names that operation, whose own statement is the same
@@ -128,8 +88,7 @@ constexpr StatementInfo make_info() {
       GroupConstants<G, T, Backward,
                      std::make_integer_sequence<int, G::nodes - G::leaves - G::scalars>>;
   StatementInfo s;
-  constexpr std::uint32_t from_result = GroupFacts<G>::needed(true),
-                          all = GroupFacts<G>::needed(false);
+  constexpr std::uint32_t from_result = Needs<G>::leaves(true), all = Needs<G>::leaves(false);
   constexpr bool keeps = Product && (from_result & 1);
   s.compute = dtype_of<T>;
   s.basics = &Basics<T>::table;
@@ -147,6 +106,13 @@ constexpr StatementInfo make_info() {
   }
   if (!Product) s.passed = G::plan.passed();
   s.elementwise = !Product && !s.depth && !s.row_root && !s.reductions && !s.row_leaves;
+#if !defined(TENON_NO_BACKWARD)
+  if constexpr (Backward && !Product && std::is_floating_point_v<T>) {
+    constexpr auto kept = Needs<G>::kept();
+    s.kept_values = static_cast<std::uint8_t>(kept.count);
+    s.keeps_result = kept.count == 1 && kept.node[0] == G::plan.root();
+  }
+#endif
   s.sums_rows =
       G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
   constexpr bool picks = [] {

@@ -74,6 +74,10 @@ struct StatementInfo {
   /// Of groups where a row leaf is an index into the row: whether the indices fit.
   void (*check_labels)(const StatementInfo&, const AnyTensor* operand,
                        const struct GroupCall&) = nullptr;
+  /// Of element-wise groups: what backward computes anew unless the forward kernel left it, and
+  /// whether that is the result alone.
+  std::uint8_t kept_values = 0;
+  bool keeps_result = false;
   std::uint32_t row_leaves = 0;  ///< bit i: leaf i has one value a row
   std::uint32_t reads = 0;       ///< bit i: backward reads the elements of operand i
   std::uint32_t reached = 0;     ///< bit i: the result has a derivative by leaf i

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernels of rows do with the lanes of a register.
+// What the kernels of rows do with registers: one operation of a group, forward and backward, and
+// joins of lanes.
 #pragma once
 #include <tenon/core/pack.hpp>
-#include <tenon/op/reduction.hpp>
+#include <tenon/expr/group.hpp>
 
 namespace tenon::inline TENON_ISA::kernel::detail {
 
@@ -43,6 +44,39 @@ TENON_INLINE scalar::Pack<T, N> sum_lanes(scalar::Pack<T, N> v) {
 template <class T, int N>
 TENON_INLINE auto inside(scalar::Pack<T, N> numbers, Index left) {
   return numbers < scalar::Pack<T, N>(static_cast<T>(left < N ? left : N));
+}
+
+template <class Op, class V>
+TENON_INLINE void apply(V* v, int i, int a, int b, int c) {
+  if constexpr (Op::arity == 1) v[i] = Op::forward(v[a]);
+  else if constexpr (Op::arity == 2) v[i] = Op::forward(v[a], v[b]);
+  else v[i] = Op::forward(v[a], v[b], v[c]);
+  (void)b, (void)c;
+}
+
+/// Adds x to an adjoint along the edge e: to d, or to the sums of what is constant along the row,
+/// where what lies behind the row's end counts as nothing.
+template <class V, class M>
+TENON_INLINE void flow(V* d, V* sum, expr::Edge e, int to, V x, M inside) {
+  if (e == expr::assign_edge) d[to] = x;
+  else if (e == expr::add_edge) d[to] = d[to] + x;
+  else if (e == expr::row_edge) sum[to] = sum[to] + select(inside, x, V(0));
+}
+template <class Op, class V, class M>
+TENON_INLINE void adjoint(const V* v, V* d, V* sum, int i, const std::uint8_t* operand,
+                          const expr::Edge* e, M inside) {
+  if constexpr (Op::arity == 1) {
+    flow(d, sum, e[0], operand[0], Op::backward(v[operand[0]], v[i], d[i]), inside);
+  } else if constexpr (Op::arity == 2) {
+    auto g = Op::backward(v[operand[0]], v[operand[1]], v[i], d[i]);
+    flow(d, sum, e[0], operand[0], g.first, inside);
+    flow(d, sum, e[1], operand[1], g.second, inside);
+  } else {
+    auto g = Op::backward(v[operand[0]], v[operand[1]], v[operand[2]], v[i], d[i]);
+    flow(d, sum, e[0], operand[0], g.first, inside);
+    flow(d, sum, e[1], operand[1], g.second, inside);
+    flow(d, sum, e[2], operand[2], g.third, inside);
+  }
 }
 
 }  // namespace tenon::kernel::detail

@@ -5,48 +5,12 @@
 #include <tenon/core/pack.hpp>
 #include <tenon/expr/group.hpp>
 #include <tenon/kernel/cpu/stretch.hpp>
+#include <tenon/kernel/needs.hpp>
 
 namespace tenon::inline TENON_ISA::kernel {
 
 using abi::Block;
 using detail::Aside;
-
-namespace detail {
-
-template <class Op, class V>
-TENON_INLINE void apply(V* v, int i, int a, int b, int c) {
-  if constexpr (Op::arity == 1) v[i] = Op::forward(v[a]);
-  else if constexpr (Op::arity == 2) v[i] = Op::forward(v[a], v[b]);
-  else v[i] = Op::forward(v[a], v[b], v[c]);
-  (void)b, (void)c;
-}
-
-/// Adds x to an adjoint along the edge e: to d, or to the sums of what is constant along the row,
-/// where what lies behind the row's end counts as nothing.
-template <class V, class M>
-TENON_INLINE void flow(V* d, V* sum, expr::Edge e, int to, V x, M inside) {
-  if (e == expr::assign_edge) d[to] = x;
-  else if (e == expr::add_edge) d[to] = d[to] + x;
-  else if (e == expr::row_edge) sum[to] = sum[to] + select(inside, x, V(0));
-}
-template <class Op, class V, class M>
-TENON_INLINE void adjoint(const V* v, V* d, V* sum, int i, const std::uint8_t* operand,
-                          const expr::Edge* e, M inside) {
-  if constexpr (Op::arity == 1) {
-    flow(d, sum, e[0], operand[0], Op::backward(v[operand[0]], v[i], d[i]), inside);
-  } else if constexpr (Op::arity == 2) {
-    auto g = Op::backward(v[operand[0]], v[operand[1]], v[i], d[i]);
-    flow(d, sum, e[0], operand[0], g.first, inside);
-    flow(d, sum, e[1], operand[1], g.second, inside);
-  } else {
-    auto g = Op::backward(v[operand[0]], v[operand[1]], v[operand[2]], v[i], d[i]);
-    flow(d, sum, e[0], operand[0], g.first, inside);
-    flow(d, sum, e[1], operand[1], g.second, inside);
-    flow(d, sum, e[2], operand[2], g.third, inside);
-  }
-}
-
-}  // namespace detail
 
 /// Kernels of group G computing in T. FromResult: backward reads the result instead of computing
 /// it, for groups whose first leaf, a product, was not kept.
@@ -57,11 +21,12 @@ struct RowKernel {
   using M = typename V::Answer;
   static constexpr auto& plan = G::plan;
   static constexpr int depth = plan.depth_max, root = plan.root();
+  static constexpr auto keeps = tenon::detail::Needs<G>::kept();
   static constexpr unsigned passed = plan.passed();  // gradients that the caller may have already
   static constexpr int pointers = G::leaves + (FromResult ? 1 : 0) + 1;  // leaves, result, dy
   static constexpr int result_pointer = G::leaves, dy_pointer = pointers - 1;
 
-  static constexpr unsigned bit(int i, bool yes = true) { return yes ? 1u << i : 0u; }
+  static constexpr unsigned bit(int i, bool yes) { return yes ? 1u << i : 0u; }
   // Operands that no step along a row reads: those with one value a row; forward, the last ones.
   static constexpr unsigned row_leaves = [] {
     unsigned bits = 0;
@@ -144,6 +109,30 @@ struct RowKernel {
     (detail::apply<typename G::template Op<I>>(v, I, plan.operand[I][0], plan.operand[I][1],
                                                plan.operand[I][2]),
      ...);
+  }
+  using Kept = std::make_integer_sequence<int, keeps.count>;
+  static TENON_INLINE Index kept_at(int k, Index n) { return k * ((n + N - 1) & -N); }
+  template <int... K>
+  static TENON_INLINE void keep_values(const V* v, T* kept, Index n,
+                                       std::integer_sequence<int, K...>) {
+    (V(v[keeps.node[K]]).store(kept + kept_at(K, n)), ...);
+  }
+  // What forward computed, for backward: what it left is read instead.
+  template <int... I>
+  static TENON_INLINE void compute_again(V* v, const Block& b, Index j,
+                                         std::integer_sequence<int, I...> ops) {
+    if constexpr (keeps.count > 0) {
+      if (b.kept) {
+        (recall_or_compute<I>(v, static_cast<const T*>(b.kept) + j, b.n), ...);
+        return;
+      }
+    }
+    compute(v, ops);
+  }
+  template <int I>
+  static TENON_INLINE void recall_or_compute(V* v, const T* kept, Index n) {
+    if constexpr (keeps.place[I] > 0) v[I] = V::load(kept + kept_at(keeps.place[I] - 1, n));
+    else compute(v, std::integer_sequence<int, I>{});
   }
   template <int... I>
   static TENON_INLINE void start(op::State<V>* s, std::integer_sequence<int, I...>) {
@@ -261,6 +250,9 @@ struct RowKernel {
             compute(v, Nodes<G, Visit::forward_ops, depth>{});
             const V y = v[root];  // the array itself must not have an address
             y.store(to + j);
+            if constexpr (keeps.count > 0)
+              if (b.kept) [[unlikely]]
+                keep_values(v, static_cast<T*>(b.kept) + j, n, Kept{});
           }
           if (rest)
             std::memcpy(out + from, to + from, static_cast<std::size_t>(n - from) * sizeof(T));
@@ -345,7 +337,7 @@ struct RowKernel {
   /// to.
   template <int P, int... I>
   struct Gradients {
-    static constexpr unsigned reached = (0u | ... | bit(I));
+    static constexpr unsigned reached = (0u | ... | bit(I, true));
     static constexpr unsigned again = (0u | ... | bit(I, plan.first_pass[I] != P));
     std::uintptr_t to[sizeof...(I) + 1];
     unsigned wanted, summed, added;
@@ -433,7 +425,7 @@ struct RowKernel {
           V v[G::nodes], d[G::nodes];
           take_row(v, x, All{});
           load(v, near, j, Nodes<G, Visit::forward_leaves, P>{});
-          compute(v, Nodes<G, Visit::forward_ops, P>{});
+          compute_again(v, b, j, Nodes<G, Visit::forward_ops, P>{});
           if constexpr (FromResult) v[root] = near.load(result_pointer, j);
           if constexpr (from_root) d[root] = near.load(dy_pointer, j);
           seed<P>(x, v, whole, d, sum, V(static_cast<T>(j)) + x.numbers, in,
