@@ -24,6 +24,12 @@ struct KeptValues {
   std::int8_t place[N] = {};  // by node: its number + 1
 };
 
+#if defined(TENON_NO_BACKWARD)
+inline constexpr bool has_backward = false;
+#else
+inline constexpr bool has_backward = true;
+#endif
+
 template <class G>
 struct Needs {
   static constexpr auto& plan = G::plan;
@@ -45,7 +51,9 @@ struct Needs {
   /// Of element-wise groups: with these at hand backward calls none of what makes them.
   static constexpr KeptValues<G::nodes> kept() {
     KeptValues<G::nodes> k;
-    if (plan.reductions || plan.row[G::nodes - 1]) return k;
+    bool rows = plan.reductions || plan.row[G::nodes - 1];
+    for (int i = 0; i < G::leaves; ++i) rows = rows || plan.row[i];
+    if (!has_backward || rows) return k;
     Nodes n = named();
     for (int i = G::nodes - 1; i >= first_op; --i) {
       if (!n.need[i]) continue;

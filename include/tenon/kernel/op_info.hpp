@@ -106,13 +106,11 @@ constexpr StatementInfo make_info() {
   }
   if (!Product) s.passed = G::plan.passed();
   s.elementwise = !Product && !s.depth && !s.row_root && !s.reductions && !s.row_leaves;
-#if !defined(TENON_NO_BACKWARD)
   if constexpr (Backward && !Product && std::is_floating_point_v<T>) {
     constexpr auto kept = Needs<G>::kept();
     s.kept_values = static_cast<std::uint8_t>(kept.count);
     s.keeps_result = kept.count == 1 && kept.node[0] == G::plan.root();
   }
-#endif
   s.sums_rows =
       G::plan.reductions == 1 && G::plan.op[G::plan.root()] == expr::reduction_number<op::Sum>;
   constexpr bool picks = [] {
@@ -137,10 +135,9 @@ constexpr StatementInfo make_info() {
     s.device = &kernel::device_group < G, T, Product && !keeps > ;
     (void)kernel::FillGroup<G, T, Product && !keeps>::filled();
   }
-#if !defined(TENON_NO_BACKWARD)
-  if constexpr (Backward && std::is_floating_point_v<T> && (!Product || G::nodes > 1))
+  if constexpr (has_backward && Backward && std::is_floating_point_v<T> &&
+                (!Product || G::nodes > 1))
     s.backward = kernel::RowKernel < G, T, Product && !keeps > ::backward;
-#endif
   return s;
 }
 

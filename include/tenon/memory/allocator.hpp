@@ -211,13 +211,8 @@ inline __attribute__((noinline)) void deallocate_large(void* p, std::size_t byte
   s.cached.fetch_add(size, Order::relaxed);
 }
 
-}  // namespace detail
-
-/// A block of at least `bytes`, aligned to 64, contents undefined. Errors: Error::memory.
-inline __attribute__((noinline)) void* allocate(std::size_t bytes) {
-  using namespace detail;
-  if (bytes > small_bytes) return allocate_large(bytes);
-  const int c = size_class(bytes);
+/// A block of small class c.
+inline __attribute__((noinline)) void* take(int c) {
   count(small.bytes[c]);
   Bin& bin = local().bins[c];
   Free* f = bin.head;
@@ -227,12 +222,7 @@ inline __attribute__((noinline)) void* allocate(std::size_t bytes) {
   --bin.count;
   return f;
 }
-
-/// Returns a block that allocate(bytes) gave.
-inline __attribute__((noinline)) void deallocate(void* p, std::size_t bytes) noexcept {
-  using namespace detail;
-  if (bytes > small_bytes) return deallocate_large(p, bytes);
-  const int c = size_class(bytes);
+inline __attribute__((noinline)) void give_back(void* p, int c) noexcept {
   shared().live.count(-std::int64_t{small.bytes[c]}, Order::relaxed);
   Local& l = local();
   Bin& bin = l.bins[c];
@@ -242,6 +232,30 @@ inline __attribute__((noinline)) void deallocate(void* p, std::size_t bytes) noe
   f->next = bin.head;
   bin.head = f;
   ++bin.count;
+}
+
+}  // namespace detail
+
+/// The class of blocks of at least `bytes` that a thread keeps for itself; large_class above them.
+inline constexpr int large_class = 255;
+constexpr int class_of(std::size_t bytes) {
+  return bytes > detail::small_bytes ? large_class : detail::size_class(bytes);
+}
+
+/// A block of at least `bytes`, aligned to 64, contents undefined; c: class_of(bytes). Errors:
+/// Error::memory.
+inline void* allocate(std::size_t bytes, int c) {
+  return c == large_class ? detail::allocate_large(bytes) : detail::take(c);
+}
+inline void* allocate(std::size_t bytes) { return allocate(bytes, class_of(bytes)); }
+
+/// Returns a block that allocate gave for so many bytes.
+inline void deallocate(void* p, std::size_t bytes, int c) noexcept {
+  if (c == large_class) detail::deallocate_large(p, bytes);
+  else detail::give_back(p, c);
+}
+inline void deallocate(void* p, std::size_t bytes) noexcept {
+  deallocate(p, bytes, class_of(bytes));
 }
 
 }  // namespace tenon::memory

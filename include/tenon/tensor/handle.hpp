@@ -48,11 +48,15 @@ class AnyTensor {
   /// A new tensor of the kind and extents of `r`, which lies dense on the host and has `bytes`
   /// bytes of elements.
   static __attribute__((noinline)) AnyTensor empty_like(const Record& r, std::size_t bytes) {
-    Record* s = Record::create(bytes);
+    const std::size_t all = bytes + Record::head();
+    const Buffer* b = r.buffer;
+    Record* s = Record::create(
+        all, b && !b->apart && b->bytes == all ? b->size_class : Buffer::class_of(all));
     static_cast<RecordKind&>(*s) = r;
     s->valueless = false;
     s->id = detail::fresh_id();
-    for (int i = 0; i < r.rank; ++i) s->extents[i] = r.extents[i], s->strides[i] = r.strides[i];
+    std::memcpy(s->extents, r.extents, sizeof r.extents);
+    std::memcpy(s->strides, r.strides, sizeof r.strides);
     return own(s);
   }
   /// On a device. Errors: Error::device where it does not exist, Error::memory.

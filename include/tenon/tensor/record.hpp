@@ -21,22 +21,23 @@ struct alignas(64) Buffer {
   Device device;
   bool adopted = false;  ///< memory of somebody else: read only
   bool apart = false;    ///< the elements are not behind this header; `release(context)` ends them
+  std::uint8_t size_class = memory::class_of(sizeof(Buffer));  ///< of its block
   void* data = nullptr;
   std::size_t bytes = 0;
   void (*release)(void* context) = nullptr;
   void* context = nullptr;
 
   static constexpr std::size_t margin = 64;
-  static Buffer* create(std::size_t bytes) {
-    auto* b = new (memory::allocate(sizeof(Buffer) + bytes + margin)) Buffer;
-    b->data = b + 1;
-    b->bytes = bytes;
-    return b;
+  static constexpr int class_of(std::size_t bytes) {
+    return memory::class_of(sizeof(Buffer) + bytes + margin);
   }
-  /// With `head` bytes for a record between the header and the elements.
-  static Buffer* create(std::size_t bytes, std::size_t head) {
-    Buffer* b = create(head + bytes);
+  static Buffer* create(std::size_t bytes) { return create(bytes, 0, class_of(bytes)); }
+  /// `bytes` of which the first `head` are for a record; size_class: class_of(bytes).
+  static Buffer* create(std::size_t bytes, std::size_t head, int size_class) {
+    auto* b = new (memory::allocate(sizeof(Buffer) + bytes + margin, size_class)) Buffer;
     b->data = reinterpret_cast<char*>(b + 1) + head;
+    b->bytes = bytes;
+    b->size_class = static_cast<std::uint8_t>(size_class);
     return b;
   }
   static Buffer* adopt(const void* data, std::size_t bytes, void (*release)(void*), void* context) {
@@ -51,7 +52,7 @@ struct alignas(64) Buffer {
   void drop() noexcept {
     if (references.load(Order::acquire) != 1 && references.count(-1u, Order::acq_rel) != 1) return;
     if (release) release(context);
-    memory::deallocate(this, apart ? sizeof(Buffer) : sizeof(Buffer) + bytes + margin);
+    memory::deallocate(this, sizeof(Buffer) + bytes + margin, size_class);
   }
 };
 static_assert(sizeof(Buffer) == 64);
@@ -118,7 +119,12 @@ struct Record : RecordKind {
 
   /// A record and its elements in one block.
   static Record* create(std::size_t bytes) {
-    Buffer* b = Buffer::create(bytes, (sizeof(Record) + 63) / 64 * 64);
+    return create(bytes + head(), Buffer::class_of(bytes + head()));
+  }
+  static constexpr std::size_t head() { return (sizeof(Record) + 63) / 64 * 64; }
+  /// Of `bytes` with the record, in a block of that class.
+  static Record* create(std::size_t bytes, int size_class) {
+    Buffer* b = Buffer::create(bytes, head(), size_class);
     auto* r = new (static_cast<void*>(b + 1)) Record;
     r->buffer = b, r->data = b->data;
     return r;
