@@ -135,7 +135,7 @@ class Recording : Tracer {
     n.scalar.assign(s.scalar, s.scalar + info.scalars);
     r.attributes(n, *s.attributes);
     n.out.push_back(r.add(*s.result, Origin::node));
-    n.out.push_back(s.kept.defined() ? r.add(s.kept, Origin::node) : -1);
+    n.out.push_back(s.kept && s.kept->defined() ? r.add(*s.kept, Origin::node) : -1);
     r.graph_.nodes.push_back(std::move(n));
   }
 

@@ -88,7 +88,8 @@ struct Dense {
 inline constexpr Index fewest_kept = 128, most_kept = 64 * 1024;  // elements, bytes
 
 /// Where the forward kernel `b` of such a statement leaves them; undefined where it does not.
-inline AnyTensor room_to_keep(const StatementInfo& info, const AnyTensor& result, abi::Block& b) {
+inline __attribute__((noinline)) AnyTensor room_to_keep(const StatementInfo& info,
+                                                        const AnyTensor& result, abi::Block& b) {
   if (info.keeps_result) return result;
   const Index each = (b.n + 63) & -64, all = info.kept_values * each;
   if (b.n < fewest_kept || all * static_cast<Index>(size_of(info.compute)) > most_kept) return {};

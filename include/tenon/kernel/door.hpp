@@ -119,7 +119,7 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
   compute(info, operand, scalar, how, dtype, listeners.recorder != nullptr, result, kept);
   if (listeners) {
     const Attributes a = how.pack();
-    listeners.tell({&info, operand, operands, scalar, &a, &result, 1, false, kept});
+    listeners.tell({&info, operand, operands, scalar, &a, &result, 1, false, &kept});
   }
   return result;
 }
@@ -127,13 +127,15 @@ inline AnyTensor evaluate(const StatementInfo& info, const AnyTensor* operand, i
 /// The attributes of statements that have none: a tape need not copy them.
 inline constexpr Attributes no_attributes = GroupCall{}.pack();
 
-/// Tells recorder and tracer of an element-wise statement.
+/// Tells recorder and tracer of an element-wise statement. given: its operands, if they are alike
+/// and nobody needs their handles any more.
 inline __attribute__((noinline)) void record_plain(const StatementInfo& info,
                                                    const AnyTensor* operand, const double* scalar,
                                                    const AnyTensor& result, const AnyTensor& kept,
-                                                   Context context, bool alike) {
+                                                   Context context, AnyTensor* given) {
   if (const tenon::detail::Listeners listeners(context, result.dtype()); listeners)
-    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result, 1, alike, kept});
+    listeners.tell({&info, operand, info.leaves, scalar, &no_attributes, &result, 1,
+                    given != nullptr, &kept, given});
 }
 /// Whether what backward would compute anew may be left for it. Graphs compute it anew.
 inline bool may_keep(const StatementInfo& info, Context context) {
@@ -148,21 +150,22 @@ inline AnyTensor evaluate_plain(const StatementInfo& info, const AnyTensor* oper
       !detail::forward_dense(info, operand, scalar, result, dtype, keep)) [[unlikely]]
     return evaluate(info, operand, info.leaves, scalar, GroupCall{}, dtype, context);
   ++counters().forward;
-  record_plain(info, operand, scalar, result, kept, context, false);
+  record_plain(info, operand, scalar, result, kept, context, nullptr);
   return result;
 }
-inline __attribute__((noinline)) void run_recorded(const StatementInfo& info,
-                                                   const AnyTensor* operand, abi::Block& b,
-                                                   const AnyTensor& result, Context context) {
+inline __attribute__((noinline)) void run_recorded(const StatementInfo& info, AnyTensor* operand,
+                                                   abi::Block& b, const AnyTensor& result,
+                                                   Context context) {
   AnyTensor kept;
   if (may_keep(info, context)) kept = detail::room_to_keep(info, result, b);
   info.forward(b);
   ++counters().forward;
-  record_plain(info, operand, b.scalar, result, kept, context, true);
+  record_plain(info, operand, b.scalar, result, kept, context, operand);
 }
-/// The same where all operands are alike and dense, with these elements.
+/// The same where all operands are alike and dense, with these elements. Their handles may be gone
+/// afterwards.
 inline __attribute__((noinline)) AnyTensor evaluate_alike(const StatementInfo& info,
-                                                          const AnyTensor* operand,
+                                                          AnyTensor* operand,
                                                           const void* const* data,
                                                           const double* scalar, Context context) {
   const Record& shape = *operand[0].get();

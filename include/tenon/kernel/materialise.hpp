@@ -50,7 +50,7 @@ inline __attribute__((noinline)) AnyTensor run_fused(const StatementInfo& info,
 
 // Leaves of the same extents, which their kinds say are dense.
 template <class G, class C, int... I>
-TENON_INLINE AnyTensor run_alike(const AnyTensor* leaf, const double* scalar, Context context,
+TENON_INLINE AnyTensor run_alike(AnyTensor* leaf, const double* scalar, Context context,
                                  std::integer_sequence<int, I...>) {
   constexpr const StatementInfo& info = statement_info(GroupTag<G, C, false>{});
   RecordKind wanted;
@@ -64,7 +64,7 @@ TENON_INLINE AnyTensor run_alike(const AnyTensor* leaf, const double* scalar, Co
 }
 
 template <class G, class C, bool Product>
-AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int operands,
+AnyTensor run_statement(GroupTag<G, C, Product>, AnyTensor* operand, int operands,
                         const double* scalar, const CallFacts& facts, Dtype dtype,
                         Context context) {
   constexpr const StatementInfo& info = statement_info(GroupTag<G, C, Product>{});
@@ -83,8 +83,8 @@ AnyTensor run_statement(GroupTag<G, C, Product>, const AnyTensor* operand, int o
 namespace detail {
 
 // The sum of all elements over n.
-inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, Index n,
-                         Context context) {
+TENON_COLD inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x, Index n,
+                                    Context context) {
   GroupCall how;
   how.from_end = static_cast<std::uint8_t>((1u << x.rank()) - 1);
   AnyTensor in[2] = {x, {}};
@@ -94,6 +94,16 @@ inline AnyTensor sum_all(const BasicOps& ops, Dtype compute, const AnyTensor& x,
   return kernel::evaluate(*ops.multiply->single, in, 2, nullptr, GroupCall{}, compute, context);
 }
 
+// The number of elements that the leaves of an expression make together.
+TENON_COLD inline Index whole_size(ExpressionHead& e) {
+  const ExpressionType& p = *e.type;
+  Extents all;
+  for (int i = 0, used = p.facts.product ? 1 : 0; i < p.words; ++i) {
+    if (p.word[i] == expr::leaf_word) all = broadcast(all, e.leaf()[used].extents()).extents;
+    used += expr::is_leaf(p.word[i]) ? 1 : 0;
+  }
+  return all.size();
+}
 /// The value of an expression, operation by operation.
 TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   const ExpressionType& p = *e.type;
@@ -102,40 +112,40 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   const AnyTensor* leaf = e.leaf();
   const double* scalar = e.scalar();
   const Context context = e.context;
-  AnyTensor stack[64];
+  AnyTensor stack[66];  // operands of an operation stand side by side, its result on the first
   int top = 0, used = p.facts.product ? 1 : 0;
-  Extents all;
   for (int i = 0; i < p.words; ++i) {
     const expr::Word w = p.word[i];
+    const StatementInfo* run = nullptr;
+    GroupCall how;
+    int count = 0;
     if (w == expr::product_word) {
-      const AnyTensor in[3] = {AnyTensor{}, leaf[p.leaves], leaf[p.leaves + 1]};
-      GroupCall how;
+      run = p.constants.product, count = 3;
+      stack[top + 1] = leaf[p.leaves], stack[top + 2] = leaf[p.leaves + 1];
       how.transpose_a = e.flags & transposed_a, how.transpose_b = e.flags & transposed_b;
-      stack[top++] =
-          kernel::evaluate(*p.constants.product, in, 3, nullptr, how, p.compute, context);
     } else if (expr::is_leaf(w)) {
-      if (w == expr::leaf_word) all = broadcast(all, leaf[used].extents()).extents;
       stack[top++] = leaf[used++];
     } else if (w == expr::scalar_word) {
       stack[top++] = kernel::filled(p.compute, Extents{}, *scalar++);
     } else {
       const OpInfo& op = *p.op[i];
-      GroupCall how;
+      run = op.single, count = static_cast<int>(w >> 16 & 3), top -= count;
       if (op.reduction) how.from_end = p.facts.axes, how.keepdims = (w & expr::keep_bit) != 0;
-      const int arity = static_cast<int>(w >> 16 & 3);
-      top -= arity;
-      AnyTensor in[3];
-      for (int s = 0; s < arity; ++s) in[s] = stack[top + s];
-      if (op.arity > arity)  // logsumexp: its shift first
-        in[1] = kernel::evaluate(*p.peak->single, in, 1, nullptr, how, p.compute, context);
-      if (op.arity > arity && !how.keepdims) how.dropped_leaves = 2;
-      stack[top++] = kernel::evaluate(*op.single, in, op.arity, nullptr, how, p.compute, context);
+      if (op.arity > count) {  // logsumexp: its shift first
+        stack[top + count++] =
+            kernel::evaluate(*p.peak->single, stack + top, 1, nullptr, how, p.compute, context);
+        if (!how.keepdims) how.dropped_leaves = 2;
+      }
     }
+    if (!run) continue;
+    stack[top] = kernel::evaluate(*run, stack + top, count, nullptr, how, p.compute, context);
+    for (int k = 1; k < count; ++k) stack[top + k].reset();
+    ++top;
   }
   AnyTensor y = stack[0];
   if (p.facts.total) {
     const Total t = static_cast<Total>(p.facts.total);
-    const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? all.size() : 1;
+    const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? whole_size(e) : 1;
     y = sum_all(*p.constants.basics, p.compute, y, n, context);
   }
   return kernel::cast(y, p.element, context);

@@ -51,14 +51,18 @@ struct Needs {
   /// Of element-wise groups: with these at hand backward calls none of what makes them.
   static constexpr KeptValues<G::nodes> kept() {
     KeptValues<G::nodes> k;
-    bool rows = plan.reductions || plan.row[G::nodes - 1];
-    for (int i = 0; i < G::leaves; ++i) rows = rows || plan.row[i];
-    if (!has_backward || rows) return k;
-    Nodes n = named();
-    for (int i = G::nodes - 1; i >= first_op; --i) {
-      if (!n.need[i]) continue;
-      if (plan.row[i] || G::traits[i - first_op].cheap) add_operands(n, i);
-      else k.node[k.count] = i, k.place[i] = static_cast<std::int8_t>(++k.count);
+    constexpr bool rows = [] {
+      for (int i = 0; i < G::leaves; ++i)
+        if (plan.row[i]) return true;
+      return plan.reductions > 0 || plan.row[G::nodes - 1];
+    }();
+    if constexpr (has_backward && !plan.cheap && !rows) {
+      Nodes n = named();
+      for (int i = G::nodes - 1; i >= first_op; --i) {
+        if (!n.need[i]) continue;
+        if (plan.row[i] || G::traits[i - first_op].cheap) add_operands(n, i);
+        else k.node[k.count] = i, k.place[i] = static_cast<std::int8_t>(++k.count);
+      }
     }
     return k;
   }

@@ -155,7 +155,11 @@ struct Statement {
   int results = 1;
   bool alike =
       false;  ///< leaves of the computed type, dense, of the same extents and a tile at most
-  AnyTensor kept = {};  ///< numbers of the reductions, the product's value, or a node's object
+  /// Numbers of the reductions, the product's value, what an element-wise kernel left, or a node's
+  /// object; may be undefined.
+  const AnyTensor* kept = nullptr;
+  /// The operands, if the last who hears of the statement may take their handles.
+  AnyTensor* given = nullptr;
   /// Updates in place: the optimizer that the numbers come from, and its count of steps.
   const void* source = nullptr;
   const std::int64_t* steps = nullptr;

@@ -247,14 +247,16 @@ constexpr int class_of(std::size_t bytes) {
 inline void* allocate(std::size_t bytes, int c) {
   return c == large_class ? detail::allocate_large(bytes) : detail::take(c);
 }
-inline void* allocate(std::size_t bytes) { return allocate(bytes, class_of(bytes)); }
+inline __attribute__((noinline)) void* allocate(std::size_t bytes) {
+  return allocate(bytes, class_of(bytes));
+}
 
 /// Returns a block that allocate gave for so many bytes.
 inline void deallocate(void* p, std::size_t bytes, int c) noexcept {
   if (c == large_class) detail::deallocate_large(p, bytes);
   else detail::give_back(p, c);
 }
-inline void deallocate(void* p, std::size_t bytes) noexcept {
+inline __attribute__((noinline)) void deallocate(void* p, std::size_t bytes) noexcept {
   deallocate(p, bytes, class_of(bytes));
 }
 

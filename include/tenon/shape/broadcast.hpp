@@ -39,7 +39,7 @@ struct Broadcast {
 /// The common extents of a and b, aligned at their last axes. An extent 1 stretches. Where both may
 /// be `dyn` (typed == true) only a static 1 stretches: dyn against n gives n and is checked at run
 /// time.
-constexpr Broadcast broadcast(const Extents& a, const Extents& b) {
+constexpr __attribute__((noinline)) Broadcast broadcast(const Extents& a, const Extents& b) {
   Broadcast out;
   out.extents.rank = a.rank > b.rank ? a.rank : b.rank;
   for (int i = 0; i < out.extents.rank; ++i) {

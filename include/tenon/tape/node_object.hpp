@@ -119,7 +119,7 @@ inline void record_object(const StatementInfo& info, Recorder& recorder,
                           const AnyTensor& result) {
   const Attributes none;
   Statement s{&info, operands.data(), static_cast<int>(operands.size()), nullptr, &none, &result};
-  s.kept = owner;
+  s.kept = &owner;
   recorder.record(s);
 }
 /// A result that is no operand: a node's result has an id of its own.

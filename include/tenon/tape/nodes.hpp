@@ -99,11 +99,12 @@ class TapeStorage {
     n.attributes = -1, n.alike = s.alike;
     const std::uint32_t read = all ? ~0u : info.reads | (info.product ? ~0u << info.leaves : 0);
     Record** to = values_.extend(static_cast<std::size_t>(s.operands) + 2);
+    AnyTensor* given = all ? nullptr : s.given;
     for (int i = 0; i < s.operands; ++i)
-      *to++ = kept(s.operand[i], all || (i < 32 && read >> i & 1));
+      *to++ = kept(s.operand[i], all || (i < 32 && read >> i & 1), given ? given + i : nullptr);
     *to++ = info.reads_result || all || info.product ? kept(*s.result, info.reads_result || all)
                                                      : nullptr;
-    *to = AnyTensor::retained(s.kept.get());
+    *to = s.kept ? AnyTensor::retained(s.kept->get()) : nullptr;
     if (info.scalars) scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
     if (s.attributes != &kernel::no_attributes) {
       n.attributes = static_cast<int>(attributes_.size());
@@ -170,11 +171,11 @@ class TapeStorage {
     return spare;
   }
   // A value of a page at most costs less to keep than a record without it costs to make.
-  static Record* kept(const AnyTensor& t, bool value) {
+  static Record* kept(const AnyTensor& t, bool value, AnyTensor* given = nullptr) {
     Record* r = t.get();
     if (!value && r && !(r->buffer && r->buffer->bytes <= small))
       return AnyTensor::valueless(t).give();
-    return AnyTensor::retained(r);
+    return given && r && !r->writers ? given->give() : AnyTensor::retained(r);
   }
   static constexpr std::size_t small = 4096 + sizeof(Record);
   static AnyTensor ones(const AnyTensor& like) {

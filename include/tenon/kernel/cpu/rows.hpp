@@ -322,7 +322,7 @@ struct RowKernel {
   struct Targets {
     static constexpr int count = G::leaves > 0 ? G::leaves : 1;
     std::uintptr_t to[count] = {};
-    V sum[count];
+    alignas(64) T sum[count][N];
     Aside aside[count];
     TENON_INLINE void open_row(const Block& b, Index r) {
       for (unsigned left = b.written | b.added; left; left &= left - 1) {
@@ -330,7 +330,7 @@ struct RowKernel {
         to[i] = reinterpret_cast<std::uintptr_t>(static_cast<T*>(b.gradient[i]) +
                                                  r * b.gradient_row[i]);
       }
-      for (unsigned left = b.summed; left; left &= left - 1) sum[__builtin_ctz(left)] = V(0);
+      for (unsigned left = b.summed; left; left &= left - 1) V(0).store(sum[__builtin_ctz(left)]);
     }
   };
   /// Gradients of a stretch in pass P. Those that a pass before left a part of (`again`) are added
@@ -381,7 +381,7 @@ struct RowKernel {
                                      std::integer_sequence<int, I...>) {
     if (!row_leaves && !b.summed) [[likely]]
       return;
-    const V g[] = {plan.row[I] ? whole[I] : t.sum[I]..., V(0)};
+    const V g[] = {plan.row[I] ? whole[I] : V::load(t.sum[I])..., V(0)};
     detail::leave_row_gradients<T>(g, row_leaves, (row_leaves | b.summed) & (b.written | b.added),
                                    b.added, t.to);
   }
@@ -434,8 +434,8 @@ struct RowKernel {
           gradients.leave(d, j);
         }
         if (moved) [[unlikely]]
-          detail::leave_moved<T, N>(t.aside, moved, b.summed, gradients.added, t.sum, t.to, from,
-                                    end - from);
+          detail::leave_moved<T>(t.aside, moved, b.summed, gradients.added, t.sum[0], t.to, from,
+                                 end - from);
       }
       add_sums(whole, sum, Sums{});
     }

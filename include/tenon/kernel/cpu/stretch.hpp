@@ -81,30 +81,25 @@ __attribute__((noinline)) void move_gradients(std::uintptr_t* to, Aside* aside, 
         reinterpret_cast<std::uintptr_t>(aside + i) - static_cast<std::uintptr_t>(j) * sizeof(T);
   }
 }
-/// Takes them, elements [j, j + count), to where they belong: into sums, or `to`, where those of
-/// `added` are added. What lies behind the row's end counts as nothing.
-template <class T, int N>
+/// Takes them, elements [j, j + count), to where they belong: into sums, a register each, or
+/// `to`; those of `added` are added. What lies behind the row's end counts as nothing.
+template <class T>
 __attribute__((noinline)) void leave_moved(const Aside* aside, unsigned moved, unsigned summed,
-                                           unsigned added, scalar::Pack<T, N>* sum,
-                                           const std::uintptr_t* to, Index j, Index count) {
+                                           unsigned added, T* sum, const std::uintptr_t* to,
+                                           Index j, Index count) {
+  constexpr int N = scalar::lanes<T>;
   using V = scalar::Pack<T, N>;
   for (; moved; moved &= moved - 1) {
     const int i = __builtin_ctz(moved);
+    const bool sums = summed >> i & 1, adds = sums || (added >> i & 1);
     const T* from = reinterpret_cast<const T*>(aside + i);
-    T* target = reinterpret_cast<T*>(to[i]) + j;
-    for (Index k = 0; k < count; k += N) {
-      V g = V::load(from + k);
-      const int lanes = static_cast<int>(count - k < N ? count - k : N);
-      if (summed >> i & 1) {
-        sum[i] = sum[i] + (lanes < N ? select(inside<T>(V::iota(), lanes), g, V(0)) : g);
-      } else if (lanes == N) {
-        if (added >> i & 1) g = g + V::load(target + k);
-        g.store(target + k);
-      } else {
-        if (added >> i & 1) g = g + V::load_partial(target + k, lanes);
-        g.store_partial(target + k, lanes);
-      }
+    T* target = sums ? sum + i * N : reinterpret_cast<T*>(to[i]) + j;
+    Index left = count;
+    for (; left >= N; left -= N, from += N, target += sums ? 0 : N) {
+      const V g = V::load(from);
+      (adds ? V::load(target) + g : g).store(target);
     }
+    for (Index k = 0; k < left; ++k) target[k] = adds ? target[k] + from[k] : from[k];
   }
 }
 /// Gradients `summed` of leaves with one element a row. Bit i of `row`: g[i] is the gradient in
