@@ -78,6 +78,31 @@ TEST_CASE("gradients have the same bits whether forward left its values or not")
   each([](const auto& x, const auto& y) { return exp(-x) * tanh(exp(x) * y) * sqrt(y) - 2; });
 }
 
+TEST_CASE("kernels may be switched between forward and backward") {
+  const auto x = spread<double, 5, 7>(1), y = spread<double, 5, 7>(2);
+  auto check = [&](auto f) {
+    const auto expected = value_and_gradients(f, x, y);
+    const AnyTensor wrt[] = {x.any(), y.any()},
+                    seed = spread(Dtype::f64, expected[0].extents(), 77, 0.5, 1.5);
+    for (bool first : {true, false}) {
+      AnyTensor g[2];
+      Tape tape;
+      use_compiled_kernels(first);
+      Tensor z = f(x, y);
+      use_compiled_kernels(!first);
+      tape.gradient(z.any(), wrt, g, seed);
+      use_compiled_kernels(true);
+      CHECK(distance(g[0], expected[1]) <= 1e-13);
+      CHECK(distance(g[1], expected[2]) <= 1e-13);
+    }
+  };
+  check([](const auto& x, const auto& y) { return tanh(x) * sigmoid(y); });
+  check([](const auto& x, const auto& y) { return logsumexp(x * y, axis<1>); });
+  check([](const auto& x, const auto& y) { return sum(x * y, axis<0>); });
+  check([](const auto& x, const auto& y) { return mean(exp(x) - y, axis<1>); });
+  check([](const auto& x, const auto& y) { return square(x - mean(x * y, axis<1>, keepdims)); });
+}
+
 TEST_CASE("what was left is what the statement gave, whatever is written afterwards") {
   const Index n = 500;
   auto x = numbers(n, 1);

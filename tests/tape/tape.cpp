@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tape's rules: what is recorded, what gradient gives and ends, what it refuses.
+#include <tenon/tape/remat.hpp>
 #include <tenon/tape/tape.hpp>
 
 #include "support/statements.hpp"
@@ -174,4 +175,69 @@ TEST_CASE("an operand that an operation has twice, among few values and among ma
           1e-14);
     CHECK(sink.heard.size() == wrt.size());
   }
+}
+
+TEST_CASE("an expression whose recording found no memory may be evaluated again") {
+  // Backward does not read b, and it is too large to be kept for nothing: a record without its
+  // value is made, for which there is no room.
+  const Tensor<double, Shape<dyn>> a(spread(Dtype::f64, Extents{1, {2000}}, 1)),
+      b(spread(Dtype::f64, Extents{1, {2000}}, 2)), seed(spread(Dtype::f64, Extents{1, {2000}}, 3));
+  int failed = 0;
+  for (std::int64_t room = 64; room < 64 * 1024; room *= 2) {
+    AnyTensor g[1];
+    Tape tape;
+    auto e = a * a + b;
+    memory::set_limit(memory::statistics().live + room);
+    try {
+      (void)e.value();
+    } catch (const Error& error) {
+      CHECK(error.code() == Error::memory);
+      ++failed;
+    }
+    memory::set_limit(0);
+    Tensor y = e;
+    tape.gradient(y.any(), std::array{a.any()}, g, seed.any());
+    CHECK(distance(values(Tensor<double, Shape<dyn>>(g[0])), values(seed * (2 * a))) <= 1e-14);
+  }
+  CHECK((failed > 2 && failed < 10));
+}
+
+TEST_CASE("foreign memory that backward does not read is given back at once") {
+  static bool given_back = false;
+  const auto a = spread<double, 3>(1);
+  double numbers[] = {1, 2, 3};
+  Tape tape;
+  Tensor y = [&] {
+    const Tensor<double, Shape<3>> b(
+        AnyTensor::adopt(Dtype::f64, Extents{1, {3}}, numbers, [](void*) { given_back = true; }));
+    return Tensor(a * a + b);
+  }();
+  CHECK(given_back);
+}
+
+TEST_CASE("a gradient that keeps its tape leaves an inner one recording") {
+  const auto a = spread<double, 3>(1), b = spread<double, 3>(2);
+  Tape outer;
+  Tensor y = a * a;
+  Tape inner;
+  Tensor z = sum(y);
+  CHECK(distance(values(outer.gradient(z, a, AfterGradient::keep)), values(2 * a)) <= 1e-15);
+  Tensor w = sum(a * b);
+  CHECK(distance(values(inner.gradient(w, a)), values(b)) <= 1e-15);
+}
+
+TEST_CASE("memory of a sink that nothing flows into is no gradient") {
+  struct Lends final : GradientSink {
+    AnyTensor memory(int) override { return spread(Dtype::f64, Extents{1, {3}}, 9, 5, 6); }
+    void final(int, const AnyTensor& g) override { last = g; }
+    AnyTensor last;
+  } sink;
+  const auto a = spread<double, 3>(1), b = spread<double, 3>(2);
+  AnyTensor g[1];
+  Tape tape;
+  Tensor y = remat([](const auto&) { return zeros<double>(Shape<3>{}); })(a);
+  Tensor loss = sum(y * b);
+  tape.gradient(loss.any(), std::array{a.any()}, g, {}, AfterGradient::end, &sink);
+  CHECK(values(Tensor<double, Shape<3>>(g[0])) == std::vector<double>(3));
+  CHECK(values(Tensor<double, Shape<3>>(sink.last)) == std::vector<double>(3));
 }

@@ -194,13 +194,16 @@ inline void compute_backward(BackwardCall& call, const GroupCall& how) {
 }
 
 /// Gradients of a recorded statement: by its compiled kernel, or operation by operation where an
-/// outer recorder listens (context.serial), kernels are off or there is none.
+/// outer recorder listens (context.serial), kernels are off or were when its value was computed, so
+/// that its reductions left nothing, or there is none.
 inline void backward(BackwardCall& call, Context context) {
   const StatementInfo& info = *call.info;
   const bool plain = info.function_backward || call.attributes == &no_attributes;
   const GroupCall how = plain ? GroupCall{} : GroupCall::unpack(*call.attributes);
   const bool compiled = info.backward != nullptr || (info.product && info.node_count == 0);
-  if (!info.function_backward && (context.serial || !compiled || !tenon::detail::kernels_on()))
+  const bool left = !info.reductions || info.sums_rows || (call.kept && call.kept->defined());
+  if (!info.function_backward &&
+      (context.serial || !compiled || !left || !tenon::detail::kernels_on()))
     return interpret_backward(call, how, context);
   Tracer* tracer = ambient().tracer;
   if (tracer && !context.serial) [[unlikely]]

@@ -98,19 +98,24 @@ class TapeStorage {
     n.operands = static_cast<std::uint16_t>(s.operands);
     n.attributes = -1, n.alike = s.alike;
     const std::uint32_t read = all ? ~0u : info.reads | (info.product ? ~0u << info.leaves : 0);
-    Record** to = values_.extend(static_cast<std::size_t>(s.operands) + 2);
+    Record** const to = values_.extend(static_cast<std::size_t>(s.operands) + 2);
     AnyTensor* given = all ? nullptr : s.given;
-    for (int i = 0; i < s.operands; ++i)
-      *to++ = kept(s.operand[i], all || (i < 32 && read >> i & 1), given ? given + i : nullptr);
-    *to++ = info.reads_result || all || info.product ? kept(*s.result, info.reads_result || all)
-                                                     : nullptr;
-    *to = s.kept ? AnyTensor::retained(s.kept->get()) : nullptr;
+    for (int i = 0; i < s.operands; ++i) {
+      const bool value = all || (i < 32 && read >> i & 1) || small(s.operand[i]);
+      to[i] = given && value && may_give(given[i]) ? nullptr : kept(s.operand[i], value);
+    }
+    if (info.reads_result || all || info.product)
+      to[s.operands] = kept(*s.result, info.reads_result || all);
+    if (s.kept) to[s.operands + 1] = AnyTensor::retained(s.kept->get());
     if (info.scalars) scalars_.insert(scalars_.end(), s.scalar, s.scalar + info.scalars);
     if (s.attributes != &kernel::no_attributes) {
       n.attributes = static_cast<int>(attributes_.size());
       attributes_.push_back(*s.attributes);
     }
     nodes_.push_back(n);
+    // Last, since what is above may throw, and then the operands are still wanted.
+    for (int i = 0; given && i < s.operands; ++i)
+      if (!to[i]) to[i] = given[i].give();
   }
 
   /// Errors: a gradient asked for by a function whose own gradient this is -> Error::tape.
@@ -170,14 +175,17 @@ class TapeStorage {
     thread_local Spare spare;
     return spare;
   }
-  // A value of a page at most costs less to keep than a record without it costs to make.
-  static Record* kept(const AnyTensor& t, bool value, AnyTensor* given = nullptr) {
+  static Record* kept(const AnyTensor& t, bool value) {
     Record* r = t.get();
-    if (!value && r && !(r->buffer && r->buffer->bytes <= small))
-      return AnyTensor::valueless(t).give();
-    return given && r && !r->writers ? given->give() : AnyTensor::retained(r);
+    return value || !r ? AnyTensor::retained(r) : AnyTensor::valueless(t).give();
   }
-  static constexpr std::size_t small = 4096 + sizeof(Record);
+  // A value of a page at most costs less to keep than a record without it costs to make. Memory of
+  // somebody else is given back as soon as nothing reads it.
+  static bool small(const AnyTensor& t) {
+    const Buffer* b = t.defined() ? t.get()->buffer : nullptr;
+    return b && !b->adopted && b->bytes <= 4096 + sizeof(Record);
+  }
+  static bool may_give(const AnyTensor& t) { return t.defined() && !t.get()->writers; }
   static AnyTensor ones(const AnyTensor& like) {
     return kernel::filled(compute_dtype(like.dtype()), like.extents(), 1);
   }

@@ -47,7 +47,11 @@ class RematNode : public NodeObject {
                            result_, " at first; it must depend on its arguments alone"});
       bool reached = tape.recorded(y);
       for (const AnyTensor& x : wanted) reached |= x.id() == y.id();
-      if (!reached) return;
+      if (!reached) {  // memory that a sink gave holds no gradient
+        for (std::size_t i : place)
+          if (i >= 32 || !(call.accumulate >> i & 1)) call.gradient[i].reset();
+        return;
+      }
       tape.gradient(y, wanted, gradient, call.dy);
     }
     for (std::size_t k = 0; k < place.size(); ++k) settle_object(call, place[k], gradient[k]);

@@ -53,16 +53,17 @@ class Tape final : public Recorder {
     storage_->check_idle();
     struct Unlink {  // the backward pass is recorded by outer tapes, never by this one
       Tape& tape;
+      Recorder* innermost;  // of those that go on recording afterwards
       bool ends, records;
       ~Unlink() {
         if (ends) tape.storage_->clear();
-        else if (records) activate(&tape);
+        else if (records) activate(innermost);
       }
     };
     const bool ends = after == AfterGradient::end, records = !left();
+    Unlink unlink{*this, ambient().recorder, ends, records};
     if (ends) leave();
     else if (records) activate(outer());
-    Unlink unlink{*this, ends, records};
     storage_->gradient(loss, wrt, out, seed, ends, sink);
   }
 

@@ -48,6 +48,23 @@ TEST_CASE("operands that are constant along a row, gradients that are summed up 
   }
 }
 
+TEST_CASE("a gradient of -0 is one wherever it lies in its row") {
+  const Index n = lanes + 3;
+  std::vector<F> zeros(static_cast<std::size_t>(n), -F(0));
+  const Tensor<F, Shape<dyn>> x(AnyTensor::adopt(Dtype::f64, Extents{1, {n}}, zeros.data())),
+      y = x.clone();
+  const auto ones = spread(Dtype::f64, Extents{1, {n}}, 1, 1, 1);
+  const AnyTensor wrt[] = {x.any()};
+  AnyTensor g[1];
+  Tape tape;
+  Tensor first = x * y, second = x * y;
+  Tensor z = first + second;
+  tape.gradient(z.any(), wrt, g, ones);
+  bool all = true;
+  for (Index i = 0; i < n; ++i) all &= std::signbit(g[0].data<F>()[i]);
+  CHECK(all);
+}
+
 TEST_CASE("the place of a stretch") {
   using namespace kernel::detail;
   std::vector<F> x(static_cast<std::size_t>(2 * together + 3)), y = x;

@@ -70,13 +70,17 @@ __attribute__((noinline)) Index place_stretch(const Operands& x, std::uintptr_t*
 }
 
 /// Gradients `moved` of the stretch that begins at j lie aside: `to` becomes the addresses that,
-/// j elements on, are theirs. Where something is added to them they are zeros.
+/// j elements on, are theirs. Where something is added to them they are -0, to which -0 may be
+/// added too.
 template <class T>
 __attribute__((noinline)) void move_gradients(std::uintptr_t* to, Aside* aside, unsigned moved,
                                               unsigned added, Index j) {
+  constexpr Index N = scalar::lanes<T>;
   for (; moved; moved &= moved - 1) {
     const int i = __builtin_ctz(moved);
-    if (added >> i & 1) std::memset(aside + i, 0, sizeof(Aside));
+    if (added >> i & 1)
+      for (Index k = 0; k < aside_steps; ++k)
+        scalar::Pack<T, N>(-T(0)).store(reinterpret_cast<T*>(aside + i) + k * N);
     to[i] =
         reinterpret_cast<std::uintptr_t>(aside + i) - static_cast<std::uintptr_t>(j) * sizeof(T);
   }
@@ -97,9 +101,9 @@ __attribute__((noinline)) void leave_moved(const Aside* aside, unsigned moved, u
     Index left = count;
     for (; left >= N; left -= N, from += N, target += sums ? 0 : N) {
       const V g = V::load(from);
-      (adds ? V::load(target) + g : g).store(target);
+      (adds ? g + V::load(target) : g).store(target);
     }
-    for (Index k = 0; k < left; ++k) target[k] = adds ? target[k] + from[k] : from[k];
+    for (Index k = 0; k < left; ++k) target[k] = adds ? from[k] + target[k] : from[k];
   }
 }
 /// Gradients `summed` of leaves with one element a row. Bit i of `row`: g[i] is the gradient in
