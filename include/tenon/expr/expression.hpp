@@ -12,20 +12,25 @@ struct StatementInfo;
 struct BasicOps;
 
 namespace expr {
-/// Names an operation and its compute type, or a compute type and whether there is a product, in
-/// calls up to kernel/.
+/// Names an operation and its compute type, or a compute type and what an expression has beside
+/// operations, in calls up to kernel/.
 template <class Op, class C>
 struct OpTag {};
-template <class C, bool Product>
+template <class C, bool Product, bool Total, bool Casts>
 struct ConstantsTag {};
 }  // namespace expr
 
 namespace detail {
 
-/// What statements of a compute type need from kernel/.
+struct ExpressionHead;
+
+/// What statements of a compute type need from kernel/. By pointers that are null where an
+/// expression has no use for it, so that programs without such ones do not compile it.
 struct KernelConstants {
   const BasicOps* basics;
-  const StatementInfo* product;  ///< the product alone, or null
+  const StatementInfo* product;  ///< the product alone
+  AnyTensor (*total)(ExpressionHead& e, const AnyTensor& rows);
+  AnyTensor (*cast)(const AnyTensor& x, Dtype to, Context context);  ///< to the element type
 };
 
 /// Everything about an expression's type that run-time code asks for: a constant of the program.
@@ -148,20 +153,21 @@ struct TypeOf<expr::Tree<C, F, R, W...>, T, S> {
   }
   static constexpr expr::Word words[] = {W...};
   static constexpr const OpInfo* ops[] = {op<W>()...};
-  static constexpr ExpressionType value = {words,
-                                           ops,
-                                           peak(),
-                                           Tr::words,
-                                           Tr::leaves,
-                                           Tr::handles,
-                                           Tr::scalars,
-                                           Tr::is_value,
-                                           F,
-                                           kernel_constants(expr::ConstantsTag<C, F.product>{}),
-                                           dtype_of<C>,
-                                           dtype_of<T>,
-                                           S::is_static,
-                                           known_extents<S>()};
+  static constexpr ExpressionType value = {
+      words,
+      ops,
+      peak(),
+      Tr::words,
+      Tr::leaves,
+      Tr::handles,
+      Tr::scalars,
+      Tr::is_value,
+      F,
+      kernel_constants(expr::ConstantsTag<C, F.product, F.total != 0, !std::is_same_v<C, T>>{}),
+      dtype_of<C>,
+      dtype_of<T>,
+      S::is_static,
+      known_extents<S>()};
 };
 
 /// Runs a tree as one statement. The call up to kernel/ is found by its arguments; without

@@ -104,6 +104,12 @@ TENON_COLD inline Index whole_size(ExpressionHead& e) {
   }
   return all.size();
 }
+TENON_COLD inline AnyTensor total_of(ExpressionHead& e, const AnyTensor& rows) {
+  const ExpressionType& p = *e.type;
+  const Total t = static_cast<Total>(p.facts.total);
+  const Index n = t == Total::mean_rows ? rows.size() : t == Total::mean_all ? whole_size(e) : 1;
+  return sum_all(*p.constants.basics, p.compute, rows, n, e.context);
+}
 /// The value of an expression, operation by operation.
 TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
   const ExpressionType& p = *e.type;
@@ -142,13 +148,9 @@ TENON_COLD inline AnyTensor slow_value(ExpressionHead& e) {
     for (int k = 1; k < count; ++k) stack[top + k].reset();
     ++top;
   }
-  AnyTensor y = stack[0];
-  if (p.facts.total) {
-    const Total t = static_cast<Total>(p.facts.total);
-    const Index n = t == Total::mean_rows ? y.size() : t == Total::mean_all ? whole_size(e) : 1;
-    y = sum_all(*p.constants.basics, p.compute, y, n, context);
-  }
-  return kernel::cast(y, p.element, context);
+  AnyTensor y = std::move(stack[0]);
+  if (p.constants.total) y = p.constants.total(e, y);
+  return p.constants.cast ? p.constants.cast(y, p.element, context) : y;
 }
 
 TENON_COLD inline AnyTensor operate_now(const OpInfo& op, const Part* part, int count,
@@ -190,12 +192,14 @@ template <class Op, class C>
 constexpr const OpInfo* op_pointer(OpTag<Op, C>) {
   return &tenon::detail::OpOf<Op, C>::info;
 }
-template <class C, bool Product>
-constexpr tenon::detail::KernelConstants kernel_constants(ConstantsTag<C, Product>) {
+template <class C, bool Product, bool Total, bool Casts>
+constexpr tenon::detail::KernelConstants kernel_constants(ConstantsTag<C, Product, Total, Casts>) {
+  tenon::detail::KernelConstants k{&tenon::detail::Basics<C>::table, nullptr, nullptr, nullptr};
   if constexpr (Product)
-    return {&tenon::detail::Basics<C>::table,
-            &tenon::detail::InfoOf<Group<1, 0, 0>, C, kernel::Products, true>::info};
-  else return {&tenon::detail::Basics<C>::table, nullptr};
+    k.product = &tenon::detail::InfoOf<Group<1, 0, 0>, C, kernel::Products, true>::info;
+  if constexpr (Total) k.total = tenon::detail::total_of;
+  if constexpr (Casts) k.cast = kernel::cast;
+  return k;
 }
 }  // namespace expr
 

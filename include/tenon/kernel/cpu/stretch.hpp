@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A row as a loop of whole registers without a branch sees it: in stretches. Where operands lie one
-// element behind the other and gradients are written over what is there, one stretch is the whole
-// row but its rest. Otherwise what must not be read or written in place lies aside: operands that
-// are constant along the row, gradients that are summed up or added, the rest of a row that does
-// not fill a register. Nothing behind a row is ever touched.
+// A row as a loop of whole registers sees it: in stretches. Where operands and results lie one
+// element behind the other, one stretch is the whole row but its rest. What must not be read or
+// written in place lies aside: operands that are constant along the row, gradients that are summed
+// up, the rest of a row that does not fill a register. Nothing behind a row is ever touched.
 #pragma once
 #include <tenon/kernel/block.hpp>
 #include <tenon/kernel/cpu/lanes.hpp>
