@@ -44,17 +44,14 @@
 /// A function that must stay out of the way: errors, slow paths.
 #define TENON_COLD __attribute__((noinline, cold))
 /// Kernels: everything is inlined. g++ 12 crashes in its straight-line vectoriser on gradients of
-/// sin and cos, which are packed already.
-/// TENON_FORWARD_KERNEL: g++ leaves the operations of a kernel in the order in which they are
-/// written, so that chains that could run side by side come one after the other.
+/// sin and cos, which are packed already, and without a scheduler before registers are given away
+/// leaves operations in the order in which they are written, so that chains that could run side by
+/// side come one after the other.
 /// A scalar loop: not worth the time that a compiler takes to turn it into vector code.
 #if defined(__GNUC__) && !defined(__clang__)
-#define TENON_KERNEL __attribute__((flatten, optimize("no-tree-slp-vectorize")))
-#define TENON_FORWARD_KERNEL \
-  __attribute__((flatten, optimize("no-tree-slp-vectorize", "schedule-insns")))
+#define TENON_KERNEL __attribute__((flatten, optimize("no-tree-slp-vectorize", "schedule-insns")))
 #define TENON_SCALAR_LOOP __attribute__((optimize("no-tree-vectorize")))
 #else
-#define TENON_FORWARD_KERNEL __attribute__((flatten))
 #define TENON_KERNEL __attribute__((flatten))
 #define TENON_SCALAR_LOOP
 #endif

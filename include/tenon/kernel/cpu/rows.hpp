@@ -4,6 +4,7 @@
 #pragma once
 #include <tenon/core/pack.hpp>
 #include <tenon/expr/group.hpp>
+#include <tenon/kernel/block.hpp>
 #include <tenon/kernel/cpu/stretch.hpp>
 #include <tenon/kernel/needs.hpp>
 
@@ -219,7 +220,7 @@ struct RowKernel {
     if constexpr (P + 1 < depth) reduce_pass<P + 1>(x, p, n);
   }
 
-  TENON_FORWARD_KERNEL static void forward(const Block& b) {
+  TENON_KERNEL static void forward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
     Pointers p(not_forward);
@@ -442,7 +443,7 @@ struct RowKernel {
     if constexpr (P > 0) backward_pass<P - 1>(x, p, whole, t, b);
   }
 
-  TENON_FORWARD_KERNEL static void backward(const Block& b) {
+  TENON_KERNEL static void backward(const Block& b) {
     using expr::Nodes, expr::Visit;
     Row x;
     Pointers p(not_backward);

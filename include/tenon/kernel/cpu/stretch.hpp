@@ -4,7 +4,6 @@
 // written in place lies aside: operands that are constant along the row, gradients that are summed
 // up, the rest of a row that does not fill a register. Nothing behind a row is ever touched.
 #pragma once
-#include <tenon/kernel/block.hpp>
 #include <tenon/kernel/cpu/lanes.hpp>
 
 #include <cstring>
