@@ -4,8 +4,10 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -147,5 +149,142 @@ TEST_CASE("allocator: threads take and return each other's blocks", "[memory][al
       }
     });
   for (std::thread& t : threads) t.join();
+  CHECK(memory::statistics().live == live);
+}
+
+namespace {
+// A thread that does one thing after another while it lives.
+class Worker {
+ public:
+  ~Worker() {
+    done_ = true;
+    thread_.join();
+  }
+  void run(std::function<void()> work) {
+    work_ = std::move(work);
+    busy_ = true;
+    while (busy_) std::this_thread::yield();
+  }
+
+ private:
+  std::function<void()> work_;
+  std::atomic<bool> busy_{false}, done_{false};
+  std::thread thread_{[this] {
+    while (!done_)
+      if (busy_) work_(), busy_ = false;
+      else std::this_thread::yield();
+  }};
+};
+constexpr std::size_t small_block = 1000;  // bytes; takes 1024
+std::vector<void*> blocks_of(std::size_t count) {
+  std::vector<void*> blocks(count);
+  for (void*& p : blocks) p = memory::allocate(small_block);
+  return blocks;
+}
+void return_all(const std::vector<void*>& blocks) {
+  for (void* p : blocks) memory::deallocate(p, small_block);
+}
+}  // namespace
+
+TEST_CASE("allocator: what living threads hold is counted to the byte, whoever returns it",
+          "[memory][allocator][threads]") {
+  for (std::size_t count : {1u, 100u, 256u, 257u, 3000u}) {
+    Worker one, two;
+    const auto live = memory::statistics().live;
+    const auto bytes = static_cast<std::int64_t>(count * 1024);
+    std::vector<void*> first, second;
+    one.run([&] { first = blocks_of(count); });
+    CHECK(memory::statistics().live == live + bytes);
+    two.run([&] { second = blocks_of(count); });
+    CHECK(memory::statistics().live == live + 2 * bytes);
+    two.run([&] { return_all(first); });
+    CHECK(memory::statistics().live == live + bytes);
+    return_all(second);
+    CHECK(memory::statistics().live == live);
+  }
+}
+
+TEST_CASE("allocator: the peak is right but for what threads count for themselves",
+          "[memory][allocator][threads]") {
+  constexpr std::int64_t apart = 2 * 256 * 1024;  // this thread and the other one
+  Worker one;
+  for (std::size_t count : {600u, 3000u, 20000u}) {
+    memory::reset_peak();
+    const auto live = memory::statistics().live;
+    const auto bytes = static_cast<std::int64_t>(count * 1024);
+    const auto peak_is = [&](std::int64_t expected) {
+      const auto s = memory::statistics();
+      CHECK(s.live == live);
+      CHECK(std::abs(s.peak - expected) <= apart);
+    };
+    one.run([&] { return_all(blocks_of(count)); });
+    peak_is(live + bytes);
+    one.run([&] { return_all(blocks_of(count / 2)); });
+    peak_is(live + bytes);
+    memory::reset_peak();
+    CHECK(memory::statistics().peak == live);
+    one.run([&] {
+      const std::vector<void*> held = blocks_of(count);
+      memory::deallocate(memory::allocate(8 << 20), 8 << 20);
+      return_all(held);
+    });
+    peak_is(live + bytes + (8 << 20));
+  }
+}
+
+TEST_CASE("allocator: with one thread the peak is exact", "[memory][allocator]") {
+  for (std::size_t count : {1u, 100u, 256u, 257u, 3000u}) {
+    const auto live = memory::statistics().live;
+    const auto bytes = static_cast<std::int64_t>(count * 1024);
+    memory::reset_peak();
+    return_all(blocks_of(count));
+    CHECK(memory::statistics().peak == live + bytes);
+    return_all(blocks_of(count / 2));
+    CHECK(memory::statistics().peak == live + bytes);
+    memory::set_limit(live + 2 * bytes);
+    CHECK(memory::statistics().peak == live + bytes);
+    const std::vector<void*> held = blocks_of(count + 1);
+    memory::set_limit(0);
+    memory::deallocate(memory::allocate(1 << 20), 1 << 20);
+    return_all(held);
+    CHECK(memory::statistics().peak == live + bytes + 1024 + (1 << 20));
+    CHECK(memory::statistics().live == live);
+  }
+}
+
+TEST_CASE("allocator: a limit holds for small blocks of several threads together",
+          "[memory][allocator][threads]") {
+  Worker one, two;
+  const auto live = memory::statistics().live;
+  one.run([] { return_all(blocks_of(200)); });  // it has counted so much for itself before
+  std::vector<void*> first, second, third;
+  memory::set_limit(live + 300 * 1024);
+  one.run([&] { first = blocks_of(200); });
+  two.run([&] { second = blocks_of(100); });
+  int code = 0;
+  for (Worker* w : {&one, &two}) {
+    w->run([&] { code = failure([] { memory::allocate(small_block); }).code; });
+    CHECK(code == Error::memory);
+  }
+  CHECK(failure([] { memory::allocate(small_block); }).code == Error::memory);
+  CHECK(memory::statistics().live == live + 300 * 1024);
+  one.run([&] { return_all(second); });
+  two.run([&] { third = blocks_of(100); });
+  CHECK(memory::statistics().live == live + 300 * 1024);
+  CHECK(memory::statistics().peak >= live + 300 * 1024);
+  memory::set_limit(0);
+  two.run([&] { second = blocks_of(100); });
+  CHECK(memory::statistics().live == live + 400 * 1024);
+  for (const auto* blocks : {&first, &second, &third}) return_all(*blocks);
+  CHECK(memory::statistics().live == live);
+}
+
+TEST_CASE("allocator: what a thread held at its end is still counted",
+          "[memory][allocator][threads]") {
+  const auto live = memory::statistics().live;
+  std::vector<void*> blocks;
+  std::thread([&] { blocks = blocks_of(100); }).join();
+  CHECK(memory::statistics().live == live + 100 * 1024);
+  std::thread([&] { return_all(blocks); }).join();
   CHECK(memory::statistics().live == live);
 }

@@ -6,7 +6,9 @@
 #include <tenon/core/atomic.hpp>
 #include <tenon/core/error.hpp>
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <string>
 
@@ -60,10 +62,13 @@ inline constexpr SmallBlocks small = [] {
   return s;
 }();
 
+// What threads have in common; by lock, but for the limit.
+struct Local;
 struct Shared {
-  Atomic<std::int64_t> live{0}, peak{0}, cached{0}, system_calls{0}, limit{0};
-  Atomic<std::int64_t> ceiling{0};  // the lesser of peak and limit: above it somebody must look
   SpinLock mutex;
+  Atomic<std::int64_t> limit{0};
+  std::int64_t live = 0, peak = 0, cached = 0, system_calls = 0;
+  Local* locals = nullptr;
   Bin bins[classes];
 };
 TENON_SHARED inline Shared& shared() {
@@ -71,17 +76,57 @@ TENON_SHARED inline Shared& shared() {
   return s;
 }
 
-// One per thread. Its destructor marks it dead; what is freed later goes to the system at once.
+// Bytes that a thread counts for itself before it tells the others: threads with one count between
+// them would wait for each other at every block.
+inline constexpr std::int64_t slack = 256 * 1024;
+inline constexpr std::int64_t every_block = std::numeric_limits<std::int64_t>::min();
+
+// One per thread. What is freed after its destructor goes to the system at once.
 struct Local {
+  // Taken less returned and not yet part of Shared::live, and the most that was: a number above it
+  // must be looked at. Others read both, and set `high` to every_block or to what is held.
+  Atomic<std::int64_t> live{0}, high{0};
   Bin bins[small_classes];
   bool dead = false;
+  Local *before = nullptr, *after = nullptr;
+
+  Local() {
+    Shared& s = shared();
+    Locked lock(s.mutex);
+    after = s.locals;
+    if (after) after->before = this;
+    s.locals = this;
+    if (s.limit.load() > 0) high.store(every_block, Order::relaxed);
+  }
   ~Local() {
-    dead = true;
+    Shared& s = shared();
+    {
+      Locked lock(s.mutex);
+      dead = true;
+      fold(s);
+      (before ? before->after : s.locals) = after;
+      if (after) after->before = before;
+    }
     for (Bin& bin : bins)
       while (Free* f = bin.head) {
         bin.head = f->next;
         std::free(f);
       }
+  }
+
+  /// Adds to `live`, which this thread alone writes, and returns it.
+  TENON_INLINE std::int64_t add(std::int64_t bytes) {
+    const std::int64_t now = live.load(Order::relaxed) + bytes;
+    live.store(now, Order::relaxed);
+    return now;
+  }
+  /// Makes what this thread counted part of Shared, whose lock is held.
+  void fold(Shared& s) {
+    const std::int64_t now = live.load(Order::relaxed), most = high.load(Order::relaxed);
+    s.peak = std::max(s.peak, s.live + std::max(now, most));
+    s.live += now;
+    live.store(0, Order::relaxed);
+    high.store(dead || s.limit.load() > 0 ? every_block : 0, Order::relaxed);
   }
 };
 TENON_SHARED inline Local& local() {
@@ -93,28 +138,47 @@ TENON_SHARED inline Local& local() {
   fail(Error::memory, {"memory: ", bytes, " bytes ", why});
 }
 
-// With the lock held.
-inline void settle_ceiling(Shared& s) {
-  const std::int64_t limit = s.limit.load(), peak = s.peak.load();
-  s.ceiling.store(limit > 0 && limit < peak ? limit : peak);
+/// What all threads hold; Shared is locked.
+inline std::int64_t live_of_all(const Shared& s) {
+  std::int64_t live = s.live;
+  for (const Local* l = s.locals; l; l = l->after) live += l->live.load(Order::relaxed);
+  return live;
 }
-// `bytes` more are held than ever before, or than may be.
-TENON_COLD inline void count_above(std::int64_t bytes) {
+/// The most that they held, as far as threads tell of it.
+inline std::int64_t peak_of_all(const Shared& s) {
+  const std::int64_t live = live_of_all(s);
+  std::int64_t peak = std::max(s.peak, live);
+  for (const Local* l = s.locals; l; l = l->after)
+    if (const std::int64_t high = l->high.load(Order::relaxed); high != every_block)
+      peak = std::max(peak, live - l->live.load(Order::relaxed) + high);
+  return peak;
+}
+/// Adds `bytes` for this thread's `l`; Shared is locked. Errors: Error::memory, with nothing added.
+inline void count_exactly(Shared& s, Local& l, std::int64_t bytes) {
+  const std::int64_t limit = s.limit.load();
+  l.fold(s);
+  if (limit > 0 && s.live + bytes > limit && live_of_all(s) + bytes > limit)
+    fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
+  s.live += bytes;
+  s.peak = std::max(s.peak, s.live);
+}
+// This thread holds more than it ever counted for itself. It was added already.
+TENON_COLD inline void count_above(Local& l, std::int64_t bytes) {
+  Shared& s = shared();
+  const std::int64_t now = l.live.load(Order::relaxed);
+  std::int64_t high = l.high.load(Order::relaxed);
+  if (high != every_block && now <= slack &&
+      l.high.compare_exchange_weak(high, now, Order::relaxed))
+    return;
+  l.add(-bytes);
+  Locked lock(s.mutex);
+  count_exactly(s, l, bytes);
+}
+// This thread returned more than it took.
+TENON_COLD inline void count_below(Local& l) {
   Shared& s = shared();
   Locked lock(s.mutex);
-  const std::int64_t live = s.live.load(), limit = s.limit.load();
-  if (limit > 0 && live > limit) {
-    s.live.fetch_sub(bytes, Order::relaxed);
-    fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
-  }
-  if (live > s.peak.load()) s.peak.store(live);
-  settle_ceiling(s);
-}
-inline void count(std::int64_t bytes) {
-  Shared& s = shared();
-  const std::int64_t live = s.live.count(bytes, Order::relaxed) + bytes;
-  if (live > s.ceiling.load(Order::relaxed)) [[unlikely]]
-    count_above(bytes);
+  l.fold(s);
 }
 
 /// Blocks of bins to the system.
@@ -132,49 +196,56 @@ inline void release_all() {
   {
     Locked lock(s.mutex);
     release(s.bins, classes);
-    s.cached.store(0);
+    s.cached = 0;
   }
   release(local().bins, small_classes);
 }
 
-// What the caches keep is given back before a failure is final.
+// A block that was counted. What the caches keep is given back before a failure is final.
 TENON_COLD inline void* from_system(std::size_t bytes) {
   Shared& s = shared();
-  s.system_calls.fetch_add(1, Order::relaxed);
   void* p = std::aligned_alloc(64, bytes);
   if (!p) {
     release_all();
     p = std::aligned_alloc(64, bytes);
   }
-  if (!p) {
-    s.live.fetch_sub(static_cast<std::int64_t>(bytes), Order::relaxed);
-    fail_memory(bytes, "could not be allocated");
-  }
-  return p;
+  Locked lock(s.mutex);
+  ++s.system_calls;
+  if (p) return p;
+  s.live -= static_cast<std::int64_t>(bytes);
+  fail_memory(bytes, "could not be allocated");
 }
 
 }  // namespace detail
 
+/// Of the whole process. `peak` is exact while there is one thread; each further one may put it
+/// wrong by 256 KiB.
 inline Statistics statistics() {
   detail::Shared& s = detail::shared();
-  return {s.live.load(), s.peak.load(), s.cached.load(), s.system_calls.load()};
+  Locked lock(s.mutex);
+  return {detail::live_of_all(s), detail::peak_of_all(s), s.cached, s.system_calls};
 }
 
 /// Forgets the largest `live` seen so far.
 inline void reset_peak() {
   detail::Shared& s = detail::shared();
   Locked lock(s.mutex);
-  s.peak.store(s.live.load());
-  detail::settle_ceiling(s);
+  s.peak = detail::live_of_all(s);
+  for (detail::Local* l = s.locals; l; l = l->after)
+    if (l->high.load(Order::relaxed) != detail::every_block)
+      l->high.store(l->live.load(Order::relaxed), Order::relaxed);
 }
 
 /// The most bytes tensors may hold together; 0 (the default) for no limit. Passing it throws
-/// Error::memory.
+/// Error::memory. With a limit threads count together, block by block; what each of them had taken
+/// before may be overlooked up to 256 KiB.
 inline void set_limit(std::int64_t bytes) {
   detail::Shared& s = detail::shared();
   Locked lock(s.mutex);
+  s.peak = detail::peak_of_all(s);
   s.limit.store(bytes);
-  detail::settle_ceiling(s);
+  for (detail::Local* l = s.locals; l; l = l->after)
+    l->high.store(bytes > 0 ? detail::every_block : l->live.load(Order::relaxed), Order::relaxed);
 }
 
 /// Gives the shared cache and this thread's cache back to the system.
@@ -186,14 +257,15 @@ inline __attribute__((noinline)) void* allocate_large(std::size_t bytes) {
   if (bytes > (std::size_t{1} << 46)) fail_memory(bytes, "could not be allocated");
   const int c = size_class(bytes);
   const std::size_t size = block_bytes(c);
-  count(static_cast<std::int64_t>(size));
   Shared& s = shared();
+  Local& l = local();
   {
     Locked lock(s.mutex);
+    count_exactly(s, l, static_cast<std::int64_t>(size));
     Bin& bin = s.bins[c];
     if (Free* f = bin.head) {
       bin.head = f->next;
-      s.cached.fetch_sub(static_cast<std::int64_t>(size), Order::relaxed);
+      s.cached -= static_cast<std::int64_t>(size);
       return f;
     }
   }
@@ -203,18 +275,21 @@ inline __attribute__((noinline)) void deallocate_large(void* p, std::size_t byte
   const int c = size_class(bytes);
   const auto size = static_cast<std::int64_t>(block_bytes(c));
   Shared& s = shared();
-  s.live.count(-size, Order::relaxed);
   auto* f = static_cast<Free*>(p);
   Locked lock(s.mutex);
+  s.live -= size;
+  s.cached += size;
   f->next = s.bins[c].head;
   s.bins[c].head = f;
-  s.cached.fetch_add(size, Order::relaxed);
 }
 
 /// A block of small class c.
 inline __attribute__((noinline)) void* take(int c) {
-  count(small.bytes[c]);
-  Bin& bin = local().bins[c];
+  Local& l = local();
+  const std::int64_t bytes = small.bytes[c];
+  if (l.add(bytes) > l.high.load(Order::relaxed)) [[unlikely]]
+    count_above(l, bytes);
+  Bin& bin = l.bins[c];
   Free* f = bin.head;
   if (!f) [[unlikely]]
     return from_system(small.bytes[c]);
@@ -223,8 +298,9 @@ inline __attribute__((noinline)) void* take(int c) {
   return f;
 }
 inline __attribute__((noinline)) void give_back(void* p, int c) noexcept {
-  shared().live.count(-std::int64_t{small.bytes[c]}, Order::relaxed);
   Local& l = local();
+  if (l.add(-std::int64_t{small.bytes[c]}) < -slack || l.dead) [[unlikely]]
+    count_below(l);
   Bin& bin = l.bins[c];
   if (l.dead || bin.count >= bin_limit) [[unlikely]]
     return std::free(p);
