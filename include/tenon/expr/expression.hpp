@@ -87,6 +87,7 @@ inline void release_leaves(ExpressionHead& e) noexcept {
   std::memset(e.handle(), 0, count * sizeof(Record*));
 }
 inline __attribute__((noinline)) void release_expression(ExpressionHead& e) noexcept {
+  if (e.moved) return;
   if (e.value) e.value->drop();
   else release_handles(e.handle(), static_cast<std::size_t>(e.type->handles));
 }
@@ -99,64 +100,40 @@ inline __attribute__((noinline)) void move_expression(ExpressionHead& to,
   from.value = nullptr, from.set_moved();
 }
 
+/// Small statements, of so many leaves and numbers, feel what code for them alone saves.
+inline constexpr int short_join = 5;
+
 /// Says to a constructor that a join fills what it makes.
 struct Joining {};
-
-/// An operand of an operation that is being built, as run-time code sees it: an expression, which
-/// joins, a tensor that has a name (who takes the handle takes a copy), or a number.
-enum class PartKind : std::uint8_t { expression, leaf, number };
-struct Part {
-  union {
-    ExpressionHead* head;
-    Record* leaf;
-    double number;
-  };
-  const ExpressionType* own;  ///< of a tensor or number
-  PartKind kind;
-
-  const ExpressionType& type() const { return kind == PartKind::expression ? *head->type : *own; }
-  /// Errors: a tensor without a value, named as an operand of `name`.
-  Extents extents(const char* name) const {
-    if (kind == PartKind::expression) return head->extents();
-    if (kind == PartKind::number) return {};
-    return leaf ? leaf->shape() : AnyTensor{}.record(name).shape();
-  }
-};
-
-template <int... I>
-TENON_INLINE void move_each(Record** to, Record** from, std::integer_sequence<int, I...>) {
-  const auto one = [](Record* r) {
-    asm("" : "+r"(r));
-    return r;
-  };
-  ((to[I] = one(from[I])), ...);
-}
 
 [[noreturn]] TENON_COLD inline void fail_moved() {
   fail(Error::uninitialised, {"expression: it was moved from and holds nothing"});
 }
+
+/// The constants of operation number `Code` of a tree; null of leaves and numbers.
+template <expr::Word Code, class C>
+inline constexpr const OpInfo* op_of = []() -> const OpInfo* {
+  if constexpr (expr::is_leaf(Code) || Code == expr::scalar_word) return nullptr;
+  else return op_pointer(expr::OpTag<expr::OpAt<static_cast<int>(Code & 255)>, C>{});
+}();
+inline constexpr expr::Word logsumexp_number = expr::reduction_number<op::LogSumExp>;
+template <class C, bool Used>
+inline constexpr const OpInfo* peak_of = []() -> const OpInfo* {
+  if constexpr (Used) return op_pointer(expr::OpTag<op::Peak, C>{});
+  else return nullptr;
+}();
 
 template <class Tr, class T, class S>
 struct TypeOf;
 template <class C, expr::Facts F, class R, expr::Word... W, class T, class S>
 struct TypeOf<expr::Tree<C, F, R, W...>, T, S> {
   using Tr = expr::Tree<C, F, R, W...>;
-  template <expr::Word Code>
-  static constexpr const OpInfo* op() {
-    if constexpr (expr::is_leaf(Code) || Code == expr::scalar_word) return nullptr;
-    else return op_pointer(expr::OpTag<expr::OpAt<static_cast<int>(Code & 255)>, C>{});
-  }
-  static constexpr const OpInfo* peak() {
-    if constexpr ((((W & 255) == expr::reduction_number<op::LogSumExp>) || ...))
-      return op_pointer(expr::OpTag<op::Peak, C>{});
-    else return nullptr;
-  }
   static constexpr expr::Word words[] = {W...};
-  static constexpr const OpInfo* ops[] = {op<W>()...};
+  static constexpr const OpInfo* ops[] = {op_of<W, C>...};
   static constexpr ExpressionType value = {
       words,
       ops,
-      peak(),
+      peak_of<C, (((W & 255) == logsumexp_number) || ...)>,
       Tr::words,
       Tr::leaves,
       Tr::handles,
@@ -191,13 +168,42 @@ AnyTensor materialise(const E& e) {
 }
 }  // namespace detail
 
+namespace detail {
+/// What all expressions have in common.
+class ExpressionBase {
+ public:
+  bool evaluated() const { return head_.value != nullptr; }
+  Extents extents() const { return head_.extents(); }
+  Index extent(int axis) const {
+    return head_.extent()[normalize_axis("extent", axis, head_.type->known.rank)];
+  }
+  Context context() const { return head_.context; }
+
+  // For joining and the door.
+  ExpressionHead& head() const { return head_; }
+  void set_value(AnyTensor v) const {
+    held().swap(v);
+    head_.context = closed, head_.flags = 0;
+  }
+
+ protected:
+  ExpressionBase() = default;
+  explicit ExpressionBase(const ExpressionType* type) : head_{type, Context{}} {}
+  ExpressionBase(const ExpressionBase&) = delete;
+  ExpressionBase& operator=(const ExpressionBase&) = delete;
+  AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
+
+  mutable ExpressionHead head_;
+};
+}  // namespace detail
+
 /// Either unevaluated (handles of its leaves, scalars, the context it was built in) or a value,
 /// never both.
 /// Temporaries fuse: an rvalue joins the statement around it. Names materialise: one that has a
 /// name is evaluated once, on first use. Copying evaluates first, moving does not. It belongs to
 /// one thread.
 template <class Tr, class T, class S>
-class Expression {
+class Expression : public detail::ExpressionBase {
  public:
   using tree = Tr;
   using element = T;
@@ -206,9 +212,9 @@ class Expression {
   static constexpr int rank = S::rank;
 
   /// Empty: to be filled.
-  Expression() : head_{&detail::TypeOf<Tr, T, S>::value, Context{}}, leaf_{} {}
+  Expression() : ExpressionBase(&detail::TypeOf<Tr, T, S>::value), leaf_{} {}
   /// To be filled by a join, and until then without anything to release.
-  explicit Expression(detail::Joining) : head_{&detail::TypeOf<Tr, T, S>::value, Context{}} {
+  explicit Expression(detail::Joining) : ExpressionBase(&detail::TypeOf<Tr, T, S>::value) {
     head_.moved = true;
   }
   Expression(Expression&& other) noexcept { detail::move_expression(head_, other.head_); }
@@ -217,7 +223,7 @@ class Expression {
     set_value(other.value());
   }
   ~Expression() {
-    if (!head_.moved) detail::release_expression(head_);
+    if (handles + scalars > detail::short_join || !head_.moved) detail::release_expression(head_);
   }
   template <class X>
   Expression& operator=(X&&) {
@@ -243,49 +249,23 @@ class Expression {
     if (head_.moved) detail::fail_moved();
     return detail::materialise(*this);
   }
-  bool evaluated() const { return head_.value != nullptr; }
-
   S shape() const {
     if constexpr (S::is_static) return S{};
     else return S::of(head_.dynamic());
   }
-  Extents extents() const { return head_.extents(); }
-  Index extent(int axis) const { return head_.extent()[normalize_axis("extent", axis, rank)]; }
-  Context context() const { return head_.context; }
   T item() const { return Tensor<T, S>(value()).item(); }
 
-  // For joining and the door.
-  detail::ExpressionHead& head() const { return head_; }
-  void set_value(AnyTensor v) const {
-    held().swap(v);
-    head_.context = detail::closed, head_.flags = 0;
-  }
-  /// Whether a statement built now may take the leaves: nothing was computed or moved yet and,
-  /// unless this is a value itself, it was built under the same recorder.
-  bool joins(Context now) const {
-    return Tr::is_value ? !(head_.context == detail::closed) : head_.context == now;
-  }
-  const Index* dynamic() const { return reinterpret_cast<const Index*>(leaf_ + handles + scalars); }
-  template <class Result>
-  unsigned alike() const {
-    return std::is_same_v<S, Result> ? head_.flags & detail::leaves_alike : 0u;
-  }
-  /// Moves leaves and scalars. One by one: two handles in one register would wait for the stores
-  /// of both.
+  /// Moves leaves and scalars.
   void move_to(Record** handle, double* scalar) {
-    detail::move_each(handle, leaf_, std::make_integer_sequence<int, handles>{});
+    std::memcpy(handle, leaf_, handles * sizeof(Record*));
     std::memcpy(scalar, leaf_ + handles, scalars * sizeof(double));
     head_.set_moved();
   }
-  detail::Part part() const { return {{.head = &head_}, nullptr, detail::PartKind::expression}; }
 
  private:
-  AnyTensor& held() const { return reinterpret_cast<AnyTensor&>(head_.value); }
-
   static constexpr std::size_t handles = Tr::handles, scalars = Tr::scalars,
                                words = handles + scalars + (S::is_static ? 0 : rank);
-  mutable detail::ExpressionHead head_;
-  mutable Record* leaf_[words > 0 ? words : 1];  // and scalars, and extents
+  mutable Record* leaf_[words > 0 ? words : 1];  // right behind the head; and scalars, and extents
 };
 static_assert(sizeof(double) == sizeof(Record*) && sizeof(Index) == sizeof(Record*),
               "tenon: scalars and extents share the array of handles");
@@ -349,35 +329,6 @@ Expression<expr::LeafTree<compute_t<T>>, T, S> leaf_expression(AnyTensor t) {
   e.head().leaf()[0].swap(t);
   return e;
 }
-
-/// A tensor that has a name, as a part of a new expression; the handle is borrowed until they join.
-template <class T, class S>
-class LeafPart {
- public:
-  using tree = expr::LeafTree<compute_t<T>>;
-  using element = T;
-  using shape_type = S;
-  using compute = typename tree::compute;
-
-  explicit LeafPart(const AnyTensor& t) : record_(t.get()) {}
-  bool joins(Context) const {
-    return record_ && !record_->writers && has_known_extents<S>(*record_);
-  }
-  const Index* dynamic() const { return record_->extents; }
-  /// leaves_alike in an expression of this shape.
-  template <class Result>
-  static constexpr unsigned alike() {
-    return std::is_same_v<S, Result> ? leaves_alike : 0u;
-  }
-  void move_to(Record** handle, double*) const {
-    record_->references.count(1, Order::relaxed);
-    *handle = record_;
-  }
-  Part part() const { return {{.leaf = record_}, &TypeOf<tree, T, S>::value, PartKind::leaf}; }
-
- private:
-  Record* record_;
-};
 
 /// An operand as a part of a new expression: temporaries as they are, whatever has a name as a
 /// leaf.

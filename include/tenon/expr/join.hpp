@@ -1,144 +1,174 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joining operands into one expression: what fuses, what is evaluated first. Everything here is
-// instantiated for every operator of every statement, so what does not depend on types lives in
-// plain functions.
+// Joining at run time: parts give their leaves and numbers to the expression that is built. What
+// does not depend on types lives in plain functions, since every operator of a statement joins.
 #pragma once
-#include <tenon/expr/expression.hpp>
+#include <tenon/expr/parts.hpp>
 
-namespace tenon::inline TENON_ISA::expr {
+namespace tenon::inline TENON_ISA::detail {
 
-/// Statements with more operands or operations than this are cut.
-inline constexpr int leaf_limit = 20, word_limit = 160;
+/// Op on parts that cannot fuse, computed at once under the current context
+/// (kernel/materialise.hpp).
+AnyTensor operate_now(const OpInfo& op, const Part* part, int count, Dtype dtype);
 
-/// How the leaves of a part without reductions lie against the rows of the tree that it joins: like
-/// that tree's own, or with one value a row (extent 1 at the reduced axes, or without these axes).
-/// `clash`: not at all.
-enum class Lie : std::uint8_t { along, row, dropped, clash };
-
-/// What a decision needs to know of a part.
-struct PartFacts {
-  Facts facts;
-  Extents rows, own;
-  int leaves, words;
+/// An operation as joins see it.
+struct Operation {
+  const OpInfo* info;
+  const char* name;
 };
+template <class Op, class C>
+inline constexpr Operation operation_of = {op_pointer(expr::OpTag<Op, C>{}), Op::name};
 
-constexpr Lie lie(const PartFacts& tree, const Extents& e) {
-  const Facts& f = tree.facts;
-  if (!f.axes) return Lie::along;
-  if (f.level == Level::row_dropped) return Lie::dropped;
-  bool flat = true, same = true;
-  for (int k = 0, r = tree.rows.rank; k < max_rank; ++k) {
-    if (!(f.axes >> k & 1)) continue;
-    const Index row = tree.rows.extent[--r], extent = k < e.rank ? e.extent[e.rank - 1 - k] : 1;
-    flat = flat && extent == 1;
-    // A tree of full level has these extents itself: dyn against dyn is checked where the statement
-    // is built.
-    same = same && (extent == 1 || (extent == row && (extent != dyn || f.level == Level::full)));
+// all: what the parts before made together, of this rank, at the axes that are settled.
+[[noreturn]] TENON_COLD inline void fail_join(const Extents& all, int rank, unsigned settled,
+                                              const Extents& right, int axis, const char* name) {
+  Extents left;
+  left.rank = rank;
+  for (int k = 0; k < rank; ++k)
+    left.extent[k] = settled >> (rank - 1 - k) & 1 ? all.extent[all.rank - rank + k] : 1;
+  const int k = axis + all.rank - right.rank;
+  fail_broadcast(name, left, right, {k, all.extent[k], right.extent[axis]});
+}
+/// The extents of an element-wise result; what is `dyn` is checked now.
+inline void join_extents(ExpressionHead& r, const Part* part, int count, const char* name) {
+  Extents all = r.type->known;
+  unsigned settled = 0;  // axes, counted from the end
+  int rank = 0;
+  for (int i = 0; i < count; ++i) {
+    const Index* known = part[i].type().known.extent;
+    const Extents own = part[i].extents(name);
+    for (int k = 0, axis = own.rank - 1; k < own.rank; ++k, --axis) {
+      if (known[k] == 1) continue;
+      Index& e = all.extent[all.rank - 1 - axis];
+      if ((settled >> axis & 1) && e != own.extent[k]) [[unlikely]]
+        fail_join(all, rank, settled, own, k, name);
+      e = own.extent[k], settled |= 1u << axis;
+    }
+    if (own.rank > rank) rank = own.rank;
   }
-  if (f.level == Level::row_kept && flat) return Lie::row;
-  return same ? Lie::along : Lie::clash;
+  r.set_extents(all.extent);
 }
-
-/// Evaluate part i first; mark its leaves.
-struct Joint {
-  bool evaluate[3] = {};
-  Lie mark[3] = {};
-  Facts facts;
-  int rows_from = -1;  // the part whose Rows the result has, or none
-};
-
-constexpr bool same_rows(const PartFacts& a, const PartFacts& b) {
-  if (a.facts.product || b.facts.product || a.facts.axes != b.facts.axes || !(a.rows == b.rows))
-    return false;
-  for (int i = 0; i < a.rows.rank; ++i)
-    if (a.rows.extent[i] == dyn) return false;
-  return (a.facts.level == Level::row_dropped) == (b.facts.level == Level::row_dropped);
+/// Whether a part cannot join a statement built now: it holds its value already, or belongs to
+/// another context, built while paused or under another recorder. Leaves and numbers belong to any.
+inline bool late(const ExpressionHead& p, Context now = Context::current()) {
+  return p.context == closed || (!p.type->is_value && !(p.context == now));
 }
-
-constexpr Joint all_evaluated(const PartFacts* p, int n, bool large) {
-  Joint j;
-  for (int i = 0; i < n; ++i) j.evaluate[i] = !p[i].facts.simple() || (large && p[i].words > 1);
-  return j;
-}
-
-/// The decision for an element-wise operation on n parts whose result has extents `out`: of the
-/// parts that hold a product or reductions the last one fuses, others only where their rows are the
-/// same.
-constexpr Joint decide(const PartFacts* p, int n, const Extents& out) {
-  int lead = -1, leaves = 0, words = 0;
-  for (int i = 0; i < n; ++i) {
-    leaves += p[i].leaves, words += p[i].words;
-    if (!p[i].facts.simple() && p[i].facts.level != Level::total) lead = i;
-  }
-  const bool large = leaves > leaf_limit || words > word_limit;
-  if (lead < 0 || large) return all_evaluated(p, n, large);
-  const PartFacts& l = p[lead];
-  if (l.facts.product && !(out == l.own)) return all_evaluated(p, n, false);
-  Joint j;
-  j.facts = l.facts, j.rows_from = lead;
-  for (int i = 0; i < n; ++i) {
-    if (i == lead) continue;
-    if (!p[i].facts.simple() && same_rows(l, p[i])) {
-      if (p[i].facts.level == Level::full) j.facts.level = Level::full;
-      if (p[i].facts.depth > j.facts.depth) j.facts.depth = p[i].facts.depth;
+/// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
+inline void absorb(ExpressionHead& r, const Part* part, int count) {
+  Record** to = r.handle() + (r.type->facts.product ? 1 : 0);
+  double* scalar = r.scalar();
+  for (int i = 0; i < count; ++i) {
+    const ExpressionType& t = part[i].type();
+    if (part[i].kind == PartKind::leaf) {
+      *to++ = AnyTensor::retained(part[i].leaf);
       continue;
     }
-    j.evaluate[i] = !p[i].facts.simple();
-    j.mark[i] = lie(l, p[i].own);
-    if (j.mark[i] == Lie::clash) return all_evaluated(p, n, false);
-    if (j.mark[i] == Lie::along && l.facts.level == Level::row_kept) j.facts.level = Level::full;
+    if (part[i].kind == PartKind::number) {
+      *scalar++ = part[i].number;
+      continue;
+    }
+    ExpressionHead& p = *part[i].head;
+    if (p.moved) [[unlikely]]  // std::move(e) + std::move(e)
+      fail_moved();
+    Record** from = p.handle();
+    int k = 0;
+    if (t.facts.product) [[unlikely]] {
+      r.handle()[r.type->leaves] = from[t.leaves],
+      r.handle()[r.type->leaves + 1] = from[t.leaves + 1];
+      r.flags = p.flags, k = 1;
+    }
+    for (; k < t.leaves; ++k) *to++ = from[k];
+    for (k = 0; k < t.scalars; ++k) *scalar++ = p.scalar()[k];
+    p.set_moved();
   }
-  return j;
+}
+/// Fills r, the expression of an operation on parts, whatever they are; those that cannot fuse are
+/// computed at once.
+inline __attribute__((noinline)) void join(ExpressionHead& r, const Part* part, int count,
+                                           const Operation& op) {
+  const Context now = r.context = Context::current();
+  std::memset(r.handle(), 0, static_cast<std::size_t>(r.type->handles) * sizeof(Record*));
+  r.moved = false;
+  bool fits = true, known = true;
+  for (int i = 0; i < count; ++i) {
+    fits = fits && !(part[i].kind == PartKind::expression && late(*part[i].head, now));
+    known = known && part[i].type().is_static;
+  }
+  if (!known) join_extents(r, part, count, op.name);
+  if (fits) [[likely]]
+    return absorb(r, part, count);
+  AnyTensor value = operate_now(*op.info, part, count, r.type->element);
+  reinterpret_cast<AnyTensor&>(r.value).swap(value);
+  r.context = closed, r.flags = 0;
 }
 
-constexpr Word marked(Word w, Lie l) {
-  if (w != leaf_word) return w;
-  return l == Lie::row ? row_leaf_word : l == Lie::dropped ? dropped_leaf_word : w;
+/// Whether parts join in the short way: all is known about the extents, which are static, or those
+/// of all parts that have axes are of the result's type.
+template <class Tr, class S, class... Ps>
+inline constexpr bool is_short = !Tr::facts.product && Tr::handles + Tr::scalars <= short_join &&
+                                 ((S::is_static && (Ps::shape_type::is_static && ...)) ||
+                                  ((std::is_same_v<typename Ps::shape_type, S> ||
+                                    std::is_same_v<typename Ps::shape_type, Shape<>>)&&...));
+
+template <class S, class P>
+TENON_INLINE bool same_extents([[maybe_unused]] const Index* e, [[maybe_unused]] const P& p) {
+  bool same = true;
+  if constexpr (!std::is_same_v<typename P::shape_type, Shape<>>)
+    for (int i = 0; i < S::rank; ++i) same = same && e[i] == p.dynamic()[i];
+  return same;
+}
+template <class S, class P, class... Ps>
+TENON_INLINE const Index* first_extents(const P& p, const Ps&... rest) {
+  if constexpr (std::is_same_v<typename P::shape_type, S>) return p.dynamic();
+  else return first_extents<S>(rest...);
+}
+// Whether no expression comes twice: std::move(e) + std::move(e).
+template <class P, class Q>
+TENON_INLINE bool differ([[maybe_unused]] const P& p, [[maybe_unused]] const Q& q) {
+  if constexpr (std::is_same_v<P, Q> && std::is_base_of_v<ExpressionPart, P>) return !p.is(q);
+  else return true;
+}
+template <class P, class... Ps>
+TENON_INLINE bool all_differ(const P& p, const Ps&... rest) {
+  if constexpr (sizeof...(Ps) == 0) return true;
+  else return (differ(p, rest) && ...) && all_differ(rest...);
+}
+template <class P, class... Ps>
+TENON_INLINE void move_parts(Record** handle, double* scalar, const P& p, const Ps&... rest) {
+  p.move_to(handle, scalar);
+  if constexpr (sizeof...(Ps) > 0) move_parts(handle + P::handles, scalar + P::scalars, rest...);
+}
+/// The long way of join: any parts.
+template <class... Ps>
+__attribute__((noinline)) void join_long(ExpressionHead& r, const Operation& op, Ps... p) {
+  const Part part[] = {p.part()...};
+  join(r, part, static_cast<int>(sizeof...(Ps)), op);
+}
+template <class P>
+TENON_INLINE auto without_type(const P& p) {
+  if constexpr (std::is_base_of_v<ExpressionPart, P>) return ExpressionPart(p);
+  else return p;
+}
+/// The short way of join: all parts fuse, none holds a product, and those that have axes have the
+/// result's.
+template <class S, class... Ps>
+__attribute__((noinline)) void join_short(ExpressionHead& r, const Operation& op, Ps... p) {
+  constexpr int handles = (Ps::handles + ...), scalars = (Ps::scalars + ...);
+  const Context now = Context::current();
+  bool fits = (p.joins(now) && ...) && all_differ(p...);
+  if constexpr (!S::is_static) {
+    if (fits) {
+      const Index* e = first_extents<S>(p...);
+      Index* to = reinterpret_cast<Index*>(r.handle() + handles + scalars);
+      fits = (same_extents<S>(e, p) && ...);
+      for (int i = 0; i < S::rank; ++i) to[i] = e[i];
+    }
+  }
+  if (!fits) [[unlikely]]
+    return join_long(r, op, without_type(p)...);
+  r.context = now;
+  r.flags = (p.template alike<S>() & ...);
+  r.moved = false;
+  move_parts(r.handle(), reinterpret_cast<double*>(r.handle() + handles), p...);
 }
 
-namespace detail {
-
-template <Word... W>
-struct WordList {
-  template <class C, Facts F, class R>
-  using tree = Tree<C, F, R, W...>;
-};
-template <class Tr, Lie L>
-struct WordsOf;
-template <class C, Facts F, class R, Word... W, Lie L>
-struct WordsOf<Tree<C, F, R, W...>, L> {
-  using type = WordList<marked(W, L)...>;
-};
-template <class A, class... Rest>
-struct Concat;
-template <Word... A>
-struct Concat<WordList<A...>> {
-  using type = WordList<A...>;
-};
-template <Word... A, Word... B, class... Rest>
-struct Concat<WordList<A...>, WordList<B...>, Rest...> {
-  using type = typename Concat<WordList<A..., B...>, Rest...>::type;
-};
-
-template <class E>
-constexpr PartFacts facts_of() {
-  using Tr = typename E::tree;
-  return {Tr::facts, tenon::detail::known_extents<typename Tr::rows>(),
-          tenon::detail::known_extents<typename E::shape_type>(), Tr::leaves, Tr::words};
-}
-
-/// The compute type of an operation: the parts' own, where bool and u8 follow the others.
-template <class A, class... Rest>
-struct CommonCompute {
-  using type = typename A::compute;
-};
-template <class T>
-inline constexpr bool follows = std::is_same_v<T, bool> || std::is_same_v<T, std::uint8_t>;
-template <class A, class B, class... Rest>
-struct CommonCompute<A, B, Rest...> {
-  using type =
-      typename CommonCompute<std::conditional_t<follows<typename A::element>, B, A>, Rest...>::type;
-};
-
-}  // namespace detail
-}  // namespace tenon::expr
+}  // namespace tenon::detail

@@ -1,142 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // map<Op>: an element-wise operation on tensors, expressions and numbers, as an expression.
 #pragma once
-#include <tenon/expr/symbol.hpp>
+#include <tenon/expr/join.hpp>
 
 namespace tenon::inline TENON_ISA {
 
-template <class X>
-concept Number = std::is_arithmetic_v<std::remove_cvref_t<X>>;
-
 namespace detail {
-
-template <class T>
-using ScalarTree = expr::Tree<compute_t<T>, expr::Facts{}, Shape<>, expr::scalar_word>;
-
-/// A number among the operands; it takes the tensors' element type.
-template <class T>
-class NumberPart {
- public:
-  using tree = ScalarTree<T>;
-  using element = T;
-  using shape_type = Shape<>;
-  using compute = typename tree::compute;
-
-  explicit NumberPart(double x) : number_(x) {}
-  bool joins(Context) const { return true; }
-  template <class>
-  static constexpr unsigned alike() {
-    return leaves_alike;
-  }
-  void move_to(Record**, double* scalar) const { *scalar = number_; }
-  Part part() const {
-    return {{.number = number_}, &TypeOf<tree, T, Shape<>>::value, PartKind::number};
-  }
-
- private:
-  double number_;
-};
-
-template <class T, class X>
-decltype(auto) part_of(X&& x) {
-  if constexpr (Number<X>) {
-    return NumberPart<T>(static_cast<double>(x));
-  } else if constexpr (std::is_lvalue_reference_v<X> && is_tensor<std::remove_cvref_t<X>>) {
-    return LeafPart<element_of<X>, shape_of<X>>(x.any());
-  } else if constexpr (std::is_lvalue_reference_v<X> && is_expression<std::remove_cvref_t<X>>) {
-    return LeafPart<element_of<X>, shape_of<X>>(x.value());
-  } else {
-    return part(std::forward<X>(x));
-  }
-}
-
-template <class... Xs>
-struct ElementOf;
-template <class X, class... Xs>
-struct ElementOf<X, Xs...> : ElementOf<Xs...> {};
-template <class X, class... Xs>
-  requires(!Number<X> && (!expr::detail::follows<element_of<X>> || sizeof...(Xs) == 0))
-struct ElementOf<X, Xs...> {
-  using type = element_of<X>;
-};
-template <class X, class... Xs>
-  requires(!Number<X> && expr::detail::follows<element_of<X>> && sizeof...(Xs) > 0)
-struct ElementOf<X, Xs...> {
-  template <class... Ys>
-  static auto pick() {
-    if constexpr ((Number<Ys> && ...)) return Type<element_of<X>>{};
-    else return Type<typename ElementOf<Ys...>::type>{};
-  }
-  using type = typename decltype(pick<Xs...>())::type;
-};
-
-/// Op on parts that cannot fuse, computed at once under the current context
-/// (kernel/materialise.hpp).
-AnyTensor operate_now(const OpInfo& op, const Part* part, int count, Dtype dtype);
-
-/// The extents of an element-wise result; what is `dyn` is checked now.
-inline void join_extents(ExpressionHead& r, const Part* part, int count, const char* name) {
-  Extents all = part[0].extents(name), known = part[0].type().known;
-  for (int i = 1; i < count; ++i) {
-    const ExpressionType& t = part[i].type();
-    all = broadcast_checked(name, all, known.extent, part[i].extents(name), t.known.extent);
-    known = broadcast(known, t.known).extents;
-  }
-  r.set_extents(all.extent);
-}
-/// Whether a part cannot join a statement built now: it holds its value already, or belongs to
-/// another context, built while paused or under another recorder. Leaves and numbers belong to any.
-inline bool late(const ExpressionHead& p, Context now = Context::current()) {
-  return p.context == closed || (!p.type->is_value && !(p.context == now));
-}
-/// Moves handles, scalars and flags of parts into r, one after the other. A product is leaf 0.
-inline void absorb(ExpressionHead& r, const Part* part, int count) {
-  Record** to = r.handle() + (r.type->facts.product ? 1 : 0);
-  double* scalar = r.scalar();
-  for (int i = 0; i < count; ++i) {
-    const ExpressionType& t = part[i].type();
-    if (part[i].kind == PartKind::leaf) {
-      *to++ = AnyTensor::retained(part[i].leaf);
-      continue;
-    }
-    if (part[i].kind == PartKind::number) {
-      *scalar++ = part[i].number;
-      continue;
-    }
-    ExpressionHead& p = *part[i].head;
-    if (p.moved) [[unlikely]]  // std::move(e) + std::move(e)
-      fail_moved();
-    Record** from = p.handle();
-    int k = 0;
-    if (t.facts.product) [[unlikely]] {
-      r.handle()[r.type->leaves] = from[t.leaves],
-      r.handle()[r.type->leaves + 1] = from[t.leaves + 1];
-      r.flags = p.flags, k = 1;
-    }
-    for (; k < t.leaves; ++k) *to++ = from[k];
-    for (k = 0; k < t.scalars; ++k) *scalar++ = p.scalar()[k];
-    p.set_moved();
-  }
-}
-/// Fills r, the expression of an operation on parts, whatever they are; those that cannot fuse are
-/// computed at once.
-inline __attribute__((noinline)) void join(ExpressionHead& r, const Part* part, int count,
-                                           const OpInfo& op, const char* name) {
-  const Context now = r.context = Context::current();
-  std::memset(r.handle(), 0, static_cast<std::size_t>(r.type->handles) * sizeof(Record*));
-  r.moved = false;
-  bool fits = true, known = true;
-  for (int i = 0; i < count; ++i) {
-    fits = fits && !(part[i].kind == PartKind::expression && late(*part[i].head, now));
-    known = known && part[i].type().is_static;
-  }
-  if (!known) join_extents(r, part, count, name);
-  if (fits) [[likely]]
-    return absorb(r, part, count);
-  AnyTensor value = operate_now(op, part, count, r.type->element);
-  reinterpret_cast<AnyTensor&>(r.value).swap(value);
-  r.context = closed, r.flags = 0;
-}
 
 template <class Op, class C, class... Ps>
 constexpr void check_operands() {
@@ -190,8 +59,20 @@ struct JoinedWords;
 template <class J, class Op, int... I, class... Ps>
 struct JoinedWords<J, Op, std::integer_sequence<int, I...>, Ps...> {
   using type = typename expr::detail::Concat<
-      typename PartWords<Ps, J::joint.evaluate[I], J::joint.mark[I]>::type...,
-      expr::detail::WordList<expr::op_word<Op>()>>::type;
+      expr::op_word<Op>(),
+      typename PartWords<Ps, J::joint.evaluate[I], J::joint.mark[I]>::type...>::type;
+};
+
+/// How parts join, without asking where all are plain: no reductions, no product, and not too many.
+template <bool Plain, class S, class... Ps>
+struct JointOf {
+  static constexpr expr::Joint joint{};
+};
+template <class S, class... Ps>
+struct JointOf<false, S, Ps...> {
+  static constexpr expr::PartFacts facts[] = {expr::detail::facts_of<Ps>()...};
+  static constexpr expr::Joint joint =
+      expr::decide(facts, static_cast<int>(sizeof...(Ps)), known_extents<S>());
 };
 
 /// Everything about an operation on parts that is known at compile time.
@@ -202,8 +83,15 @@ struct Mapped {
   using compute = typename expr::detail::CommonCompute<Ps...>::type;
   using element =
       std::conditional_t<Op::result == op::Result::boolean, bool, typename ElementOf<Ps...>::type>;
-  static constexpr expr::PartFacts facts[] = {expr::detail::facts_of<Ps>()...};
-  static constexpr expr::Joint joint = expr::decide(facts, count, known_extents<shape>());
+  static constexpr bool plain = (Ps::tree::facts.simple() && ...) &&
+                                (Ps::tree::leaves + ...) <= expr::leaf_limit &&
+                                (Ps::tree::words + ...) <= expr::word_limit;
+  static constexpr expr::Joint joint = JointOf<plain, shape, Ps...>::joint;
+  static constexpr bool fused =
+      plain || !(joint.evaluate[0] || joint.evaluate[1] || joint.evaluate[2]);
+  static constexpr bool fits =
+      (Op::domain != op::Domain::floating ||
+       std::is_floating_point_v<compute>)&&(std::is_same_v<typename Ps::compute, compute> && ...);
   using words =
       typename JoinedWords<Mapped, Op, std::make_integer_sequence<int, count>, Ps...>::type;
   using tree = typename words::template tree<compute, joint.facts,
@@ -216,76 +104,19 @@ decltype(auto) prepared(P& p) {
   if constexpr (Evaluate) return as_leaf(std::move(p));
   else return static_cast<P&>(p);
 }
-template <class S, class P>
-TENON_INLINE bool same_extents([[maybe_unused]] const Index* e, [[maybe_unused]] const P& p) {
-  bool same = true;
-  if constexpr (!std::is_same_v<typename P::shape_type, Shape<>>)
-    for (int i = 0; i < S::rank; ++i) same = same && e[i] == p.dynamic()[i];
-  return same;
+/// Fills r with Op of these parts, or of what becomes one by itself.
+template <class Op, class M, class... Ps, class... Xs>
+TENON_INLINE void join_parts(typename M::type& r, Types<Ps...>, Xs&&... x) {
+  constexpr const Operation& op = operation_of<Op, typename M::compute>;
+  if constexpr (is_short<typename M::tree, typename M::shape, Ps...>)
+    join_short<typename M::shape>(r.head(), op,
+                                  static_cast<typename PassedPart<Ps, true>::type>(x)...);
+  else join_long(r.head(), op, static_cast<typename PassedPart<Ps, false>::type>(x)...);
 }
-template <class S, class P, class... Ps>
-TENON_INLINE const Index* first_extents(const P& p, const Ps&... rest) {
-  if constexpr (std::is_same_v<typename P::shape_type, S>) return p.dynamic();
-  else return first_extents<S>(rest...);
-}
-// Whether no expression comes twice: std::move(e) + std::move(e).
-template <class P, class Q>
-TENON_INLINE bool differ([[maybe_unused]] const P& p, [[maybe_unused]] const Q& q) {
-  if constexpr (std::is_same_v<P, Q> && is_expression<P>) return &p != &q;
-  else return true;
-}
-template <class P, class... Ps>
-TENON_INLINE bool all_differ(const P& p, const Ps&... rest) {
-  if constexpr (sizeof...(Ps) == 0) return true;
-  else return (differ(p, rest) && ...) && all_differ(rest...);
-}
-template <class P, class... Ps>
-TENON_INLINE void move_parts(Record** handle, double* scalar, P& p, Ps&... rest) {
-  p.move_to(handle, scalar);
-  if constexpr (sizeof...(Ps) > 0)
-    move_parts(handle + P::tree::handles, scalar + P::tree::scalars, rest...);
-}
-/// The short way of join: all parts fuse, none holds a product, and those that have axes have the
-/// result's. False, and nothing is done, where it does not apply.
-template <class R, class... Ps>
-TENON_INLINE bool join_short(R& r, Ps&... p) {
-  using S = typename R::shape_type;
-  const Context now = Context::current();
-  if (!(p.joins(now) && ...) || !all_differ(p...)) return false;
-  if constexpr (!S::is_static) {
-    const Index* e = first_extents<S>(p...);
-    if (!(same_extents<S>(e, p) && ...)) return false;
-    for (int i = 0; i < S::rank; ++i) r.head().dynamic()[i] = e[i];
-  }
-  r.head().context = now;
-  r.head().flags = (p.template alike<S>() & ...);
-  r.head().moved = false;
-  move_parts(r.head().handle(), reinterpret_cast<double*>(r.head().handle() + R::tree::handles),
-             p...);
-  return true;
-}
-/// Whether all is known about the extents: they are static, or those of all parts that have axes
-/// are of the result's type.
-template <class S, class... Ps>
-constexpr bool alike() {
-  return (S::is_static && (Ps::is_static && ...)) ||
-         ((std::is_same_v<Ps, S> || std::is_same_v<Ps, Shape<>>)&&...);
-}
-/// The short way is compiled into every operator: only small statements feel what it saves.
-inline constexpr int short_join = 5;
-template <class Op, class C, class R, class... Ps>
-void join_parts(R& r, Ps&&... p) {
-  if constexpr (!R::tree::facts.product && R::tree::handles + R::tree::scalars <= short_join &&
-                alike<typename R::shape_type, typename std::remove_cvref_t<Ps>::shape_type...>())
-    if (join_short(r, p...)) [[likely]]
-      return;
-  const Part part[] = {p.part()...};
-  join(r.head(), part, static_cast<int>(sizeof...(Ps)), *op_pointer(expr::OpTag<Op, C>{}),
-       Op::name);
-}
-template <class Op, class M, class R, int... I, class... Ps>
-void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {
-  join_parts<Op, typename M::compute>(r, prepared<M::joint.evaluate[I]>(p)...);
+template <class Op, class M, int... I, class... Ps>
+void join_prepared(typename M::type& r, std::integer_sequence<int, I...>, Ps&... p) {
+  join_parts<Op, M>(r, Types<std::remove_cvref_t<decltype(prepared<M::joint.evaluate[I]>(p))>...>{},
+                    prepared<M::joint.evaluate[I]>(p)...);
 }
 
 /// The expression Op(p...) of parts. Its type is written down: clang 16 makes a function whose type
@@ -293,11 +124,32 @@ void join_prepared(R& r, std::integer_sequence<int, I...>, Ps&... p) {
 template <class Op, class... Ps>
 typename Mapped<Op, std::remove_cvref_t<Ps>...>::type combine(Ps&&... p) {
   using M = Mapped<Op, std::remove_cvref_t<Ps>...>;
-  check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
+  if constexpr (!M::fits) check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
   typename M::type r{Joining{}};
-  if constexpr (M::joint.evaluate[0] || M::joint.evaluate[1] || M::joint.evaluate[2])
+  if constexpr (!M::fused)
     join_prepared<Op, M>(r, std::make_integer_sequence<int, M::count>{}, p...);
-  else join_parts<Op, typename M::compute>(r, p...);
+  else join_parts<Op, M>(r, Types<std::remove_cvref_t<Ps>...>{}, p...);
+  return r;
+}
+
+template <class Op, class T, class... Xs>
+struct DirectMapped {
+  static constexpr bool fused = false;
+};
+template <class Op, class T, class... Xs>
+  requires(DirectPart<T, Xs>::direct&&...)
+struct DirectMapped<Op, T, Xs...> {
+  using parts = Types<typename DirectPart<T, Xs>::type...>;
+  using mapped = Mapped<Op, typename DirectPart<T, Xs>::type...>;
+  static constexpr bool fused = mapped::fused;
+};
+/// The same of operands that are direct parts and all fuse, in few functions: every operator of
+/// every statement goes through them.
+template <class Op, class M, class... Ps, class... Xs>
+typename M::type combine_direct(Types<Ps...>, Xs&... x) {
+  if constexpr (!M::fits) check_operands<Op, typename M::compute, Ps...>();
+  typename M::type r{Joining{}};
+  join_parts<Op, M>(r, Types<Ps...>{}, x...);
   return r;
 }
 
@@ -313,7 +165,10 @@ constexpr auto map(Xs&&... x) {
     return expr::map_symbols<Op>(x...);
   } else {
     using T = typename detail::ElementOf<std::remove_cvref_t<Xs>...>::type;
-    return detail::combine<Op>(detail::part_of<T>(std::forward<Xs>(x))...);
+    using Direct = detail::DirectMapped<Op, T, Xs...>;
+    if constexpr (Direct::fused)
+      return detail::combine_direct<Op, typename Direct::mapped>(typename Direct::parts{}, x...);
+    else return detail::combine<Op>(detail::part_of<T>(std::forward<Xs>(x))...);
   }
 }
 

@@ -49,9 +49,8 @@ struct Reduced {
       static_cast<std::uint8_t>(FromEnd), Keep ? expr::Level::row_kept : expr::Level::row_dropped,
       false, static_cast<std::uint8_t>(tree_in::facts.depth + 1), 0};
   static constexpr expr::Word op = expr::op_word<R>() | (Keep ? expr::keep_bit : 0);
-  using words =
-      typename expr::detail::Concat<typename expr::detail::WordsOf<tree_in, expr::Lie::along>::type,
-                                    expr::detail::WordList<op>>::type;
+  using words = typename expr::detail::Concat<
+      op, typename expr::detail::WordsOf<tree_in, expr::Lie::along>::type>::type;
   using tree = typename words::template tree<typename Old::compute, facts, rows>;
 };
 

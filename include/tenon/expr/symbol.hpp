@@ -2,7 +2,7 @@
 // The placeholders inside `fuse`: one type, whose operators write nodes into a list at compile
 // time.
 #pragma once
-#include <tenon/expr/join.hpp>
+#include <tenon/expr/decide.hpp>
 
 namespace tenon::inline TENON_ISA::expr {
 
