@@ -4,6 +4,7 @@
 # build/benchmarks/results.json. FILTER: a regular expression for workloads.
 #   --peers      libtorch (Debian: libtorch-dev) takes turns with tenon in the same run, one thread each
 #   --compilers  the fused statement built by every compiler that is here, programs taking turns
+# `threads`: in a program that started a thread, where counts of owners are locked.
 # Times are medians. `ratio` behind a time is that time divided by tenon's: the more, the better for tenon. `spread`:
 # the middle half of all rounds' ratios (without a peer: of tenon's times) lies that close together.
 set -euo pipefail
@@ -24,7 +25,9 @@ while [ $# -gt 0 ]; do
 done
 
 packages=(g++ cmake make libeigen3-dev libbenchmark-dev zlib1g-dev nlohmann-json3-dev libcli11-dev '?time')
-[ $peers = 1 ] && packages+=(libtorch-dev)
+# libopenblas0: without it libtorch multiplies matrices with Netlib's reference BLAS, 15 times slower.
+# Without OpenBLAS libtorch multiplies matrices by the reference BLAS: a training step takes 15 times as long.
+[ $peers = 1 ] && packages+=(libtorch-dev libopenblas0)
 install_missing "${packages[@]}"
 
 build=$root/build

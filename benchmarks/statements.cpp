@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tanh(a * x + b) * sigmoid(c) + d: one fused kernel against a peer's five, and against the loop one would write.
+#include <thread>
+
 #include "support/bench.hpp"
 #include "support/data.hpp"
 #include "support/limits.hpp"
@@ -51,11 +53,10 @@ __attribute__((noinline)) void backward_by_hand(Arrays& v) {
   }
 }
 
-bench::Contest chain(Index n, bool gradients) {
-  auto v = std::make_shared<Arrays>(n);
-  Vector a = v->a, x = v->x, b = v->b, c = v->c, d = v->d;
-  auto f = [=] { return tanh(a * x + b) * sigmoid(c) + d; };
+template <class F>
+bench::Contest contest(std::shared_ptr<Arrays> v, bool gradients, F f) {
   bench::Contest k;
+  const Index n = v->n;
   k.peer = peer::make("chain", {n, gradients});
   if (!gradients) {
     k.tenon = bench::value_of(f);
@@ -68,16 +69,39 @@ bench::Contest chain(Index n, bool gradients) {
   }
   return k;
 }
+bench::Contest chain(Index n, bool gradients, bool in_fuse) {
+  auto v = std::make_shared<Arrays>(n);
+  Vector a = v->a, x = v->x, b = v->b, c = v->c, d = v->d;
+  const auto chain = [](const auto& p, const auto& q, const auto& r, const auto& s, const auto& t) {
+    return tanh(p * q + r) * sigmoid(s) + t;
+  };
+  if (in_fuse) return contest(v, gradients, [=] { return fuse(chain, a, x, b, c, d); });
+  return contest(v, gradients, [=] { return chain(a, x, b, c, d); });
+}
+
+// Counts of owners are plain additions until a program starts its first thread; then they are locked.
+void start_a_thread() {
+  std::thread([] {}).join();
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return bench::main(argc, argv, [] {
-    for (auto [n, text] :
-         {std::pair{Index(1) << 10, "1K"}, {Index(1) << 16, "64K"}, {Index(1) << 20, "1M"}})
+    const auto add = [](std::string name, Index n, bool in_fuse, bool threads) {
       for (bool gradients : {false, true})
         bench::add(
-            std::string("statement ") + (gradients ? "forward+backward " : "forward ") + text,
-            [n = n, gradients] { return chain(n, gradients); });
+            name + (gradients ? " forward+backward" : " forward") + (threads ? ", threads" : ""),
+            [=] {
+              if (threads) start_a_thread();
+              return chain(n, gradients, in_fuse);
+            });
+    };
+    for (auto [n, text] :
+         {std::pair{Index(1) << 10, "1K"}, {Index(1) << 16, "64K"}, {Index(1) << 20, "1M"}})
+      add(std::string("statement ") + text, n, false, false);
+    add("statement in fuse 1K", 1 << 10, true, false);
+    add("statement 1K", 1 << 10, false, true);
+    add("statement in fuse 1K", 1 << 10, true, true);
   });
 }

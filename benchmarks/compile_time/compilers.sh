@@ -47,12 +47,12 @@ awk -F '\t' -v json="$json" '
     return x[int((n + 1) / 2)]
   }
   END {
-    printf "%-38s", "compilers (us, ratio to " name[1] ")"
+    printf "%-46s", "compilers (us, ratio to " name[1] ")"
     for (p = 1; p <= programs; ++p) printf " %18s", name[p]
     printf "\n{" > json
     printf "\n"
     for (w = 1; w <= workloads; ++w) {
-      printf "%-38s", order[w]
+      printf "%-46s", order[w]
       printf "%s\n  \"%s\": {", (w > 1 ? "," : ""), order[w] > json
       first = median(order[w], 1)
       for (p = 1; p <= programs; ++p) {

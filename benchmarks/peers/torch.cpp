@@ -96,7 +96,8 @@ extern "C" const char* tenon_peer_name() { return "libtorch " TORCH_VERSION; }
 
 extern "C" std::function<void()>* tenon_peer_make(const char* workload, const long* size,
                                                   int sizes) {
-  at::set_num_threads(1);
+  // With OMP_NUM_THREADS=1 it is 1 already, and setting it starts a thread in this program.
+  if (at::get_num_threads() != 1) at::set_num_threads(1);
   const std::string name = workload;
   std::function<void()> run;
   if (name == "train_step" && sizes == 1) run = train_step(size[0]);

@@ -129,7 +129,7 @@ class Table : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override {
     if (!settings().plain && !std::getenv("BENCH_NO_HEADER"))
-      std::printf("%-38s %10s %10s %7s %7s %10s %7s %10s %7s\n", "workload", "tenon", "peer",
+      std::printf("%-46s %10s %10s %7s %7s %10s %7s %10s %7s\n", "workload", "tenon", "peer",
                   "ratio", "spread", "by hand", "ratio", "limit", "ratio");
     std::fflush(stdout);
     return true;
@@ -158,7 +158,7 @@ class Table : public benchmark::BenchmarkReporter {
     }
     const double noise =
         get(run, "peer_ns") > 0 ? get(run, "peer_spread") : get(run, "tenon_spread");
-    std::printf("%-38s %10s %10s %7s %6.1f%% %10s %7s %10s %7s", name.c_str(),
+    std::printf("%-46s %10s %10s %7s %6.1f%% %10s %7s %10s %7s", name.c_str(),
                 time_text(get(run, "tenon_ns")).c_str(), time_text(get(run, "peer_ns")).c_str(),
                 number(get(run, "peer_ratio")).c_str(), 100 * noise,
                 time_text(get(run, "hand_ns")).c_str(), number(get(run, "hand_ratio")).c_str(),
