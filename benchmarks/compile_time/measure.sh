@@ -29,7 +29,7 @@ in_turns() {
 }
 separator='{'
 report() {  # report NAME VALUE UNIT BUDGET
-  printf '%-58s %8s %-3s  budget %s\n' "$1" "$2" "$3" "$4"
+  printf '%-66s %8s %-3s  budget %s\n' "$1" "$2" "$3" "$4"
   printf '%s\n  "%s": {"value": %s, "unit": "%s", "budget": %s}' "$separator" "$1" "$2" "$3" "$4" >>"$json"
   separator=,
 }
@@ -42,9 +42,11 @@ turns=$((turns + 2)) in_turns "-fsyntax-only tenon.cpp" "-fsyntax-only eigen.cpp
 report "include tenon.hpp" "$best_a" s 99
 report "include tenon.hpp / Eigen/Core" "$(number %.2f "$best_a / $best_b")" x 1.6
 
-awk -v n=1 -v kind=temporaries -v depth=0 -f "$here/statements.awk" >one.cpp
-in_turns "-O2 -march=native -c one.cpp" "-O2 -march=native -c tenon.cpp"
-report "first evaluated statement of a file, 20 operations" "$(number %.2f "$best_a - $best_b")" s 1.2
+for kind in fuse temporaries; do
+  awk -v n=1 -v kind=$kind -v depth=0 -f "$here/statements.awk" >one.cpp
+  in_turns "-O2 -march=native -c one.cpp" "-O2 -march=native -c tenon.cpp"
+  report "first evaluated statement of a file, 20 operations, $kind" "$(number %.2f "$best_a - $best_b")" s 1.2
+done
 cat >short.cpp <<'END'
 #include <tenon/tenon.hpp>
 using namespace tenon;
