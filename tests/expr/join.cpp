@@ -82,8 +82,33 @@ TEST_CASE("what does not broadcast is said alike by few operands and by many") {
   CHECK_THROWS_WITH(where(column, three, four),
                     says("where: operands do not broadcast on axis 1: [2, 3] and [4] (3 vs 4)"));
   CHECK_THROWS_WITH(where(three, 1.0, four), says("axis 0: [3] and [4] (3 vs 4)"));
+  // The axis is one of the extents that are named, and these are what stood there before.
+  const auto cube = spread<float, Shape<dyn, dyn, dyn>>(5, {2, 2, 3});
+  CHECK_THROWS_WITH(lerp(three, four, cube), says("axis 0: [3] and [4] (3 vs 4)"));
+  const auto row = spread<float, Shape<1, dyn>>(6, {1, 3});
+  CHECK_THROWS_WITH(row + m, says("axis 1: [1, 3] and [2, 4] (3 vs 4)"));
   CHECK(Tensor(terms<7>(column) + three).any().extents() == extents({2, 3}));
   CHECK(Tensor(terms<7>(three) * column).any().extents() == extents({2, 3}));
+}
+
+TEST_CASE("a tensor whose rank is not that of its type joins by its own extents") {
+  auto y = spread<double, Shape<dyn>>(1, {3});
+  y.any() = spread(Dtype::f64, extents({2, 2, 1, 1, 1, 2, 2, 3}), 2);
+  const auto one = spread<double, 1>(3);
+  const std::vector<double> own = values(y);
+  CHECK(values(Tensor(y * one)).size() == own.size());
+  CHECK(values(Tensor(one * 1 * 1 * 1 * 1 * 1 * 1 * y)).size() == own.size());
+}
+
+TEST_CASE("numbers of any type are operands without a warning") {
+  const auto x = spread<double, Shape<dyn>>(1, {3});
+  const std::int64_t n = 5;
+  const long double l = 2;
+  const unsigned long u = 7;
+  const std::vector<double> v = values(x);
+  CHECK(values(Tensor((x + n) * l / u - true))[0] == (v[0] + 5) * 2 / 7 - 1);
+  CHECK(values(Tensor(n - (terms<7>(x) * 'a')))[0] == 5 - (terms<7>(v[0])) * 97);
+  CHECK(values(Tensor(clamp(x, -n, l)))[0] == std::min(std::max(v[0], -5.0), 2.0));
 }
 
 TEST_CASE("an operand without a value is an error of the operation that joins it") {

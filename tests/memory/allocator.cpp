@@ -4,9 +4,16 @@
 #include "support/catch.hpp"
 #include "support/files.hpp"
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -247,9 +254,39 @@ TEST_CASE("allocator: with one thread the peak is exact", "[memory][allocator]")
     memory::set_limit(0);
     memory::deallocate(memory::allocate(1 << 20), 1 << 20);
     return_all(held);
-    CHECK(memory::statistics().peak == live + bytes + 1024 + (1 << 20));
+    const auto peak = live + bytes + 1024 + (1 << 20);
+    CHECK(memory::statistics().peak == peak);
+    void* large = memory::allocate(1 << 20);
+    return_all(blocks_of(count + 2));  // after the large block, which goes first
+    memory::deallocate(large, 1 << 20);
+    CHECK(memory::statistics().peak == peak + 1024);
     CHECK(memory::statistics().live == live);
   }
+}
+
+TEST_CASE("allocator: a limit far away costs threads nothing and holds when it comes near",
+          "[memory][allocator][threads]") {
+  const auto live = memory::statistics().live;
+  constexpr std::int64_t limit = 8 << 20;
+  memory::set_limit(live + limit);
+  std::vector<std::vector<void*>> held(4);
+  {
+    Worker worker[4];
+    for (std::size_t i = 0; i < 4; ++i)
+      worker[i].run([&] {
+        try {
+          for (;;) held[i].push_back(memory::allocate(small_block));
+        } catch (const Error&) {}
+      });
+    CHECK(memory::statistics().live == live + limit);
+    worker[3].run([&] { return_all(held[0]); });
+    worker[1].run([&] { held[0] = blocks_of(held[0].size()); });
+    CHECK(memory::statistics().live == live + limit);
+    CHECK(failure([] { memory::allocate(small_block); }).code == Error::memory);
+  }
+  memory::set_limit(0);
+  for (const auto& blocks : held) return_all(blocks);
+  CHECK(memory::statistics().live == live);
 }
 
 TEST_CASE("allocator: a limit holds for small blocks of several threads together",
@@ -288,3 +325,68 @@ TEST_CASE("allocator: what a thread held at its end is still counted",
   std::thread([&] { return_all(blocks); }).join();
   CHECK(memory::statistics().live == live);
 }
+
+#if defined(__linux__) && !defined(__SANITIZE_THREAD__)
+namespace {
+// What a child of fork returns from f; 1 where it crashes, hangs or throws.
+template <class F>
+int in_child(const F& f) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(f());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+}  // namespace
+
+TEST_CASE("allocator: a child of fork counts on, without the threads of its parent",
+          "[memory][allocator][threads]") {
+  Worker one;
+  std::vector<void*> held;
+  one.run([&] { held = blocks_of(10); });
+  const auto live = memory::statistics().live;
+  CHECK(in_child([&] {
+          std::vector<void*> mine;
+          std::vector<std::thread> threads;
+          for (int i = 0; i < 5; ++i) threads.emplace_back([] { return_all(blocks_of(100)); });
+          for (std::thread& t : threads) t.join();
+          mine = blocks_of(3);
+          return memory::statistics().live == live + 3 * 1024 ? 0 : 2;
+        }) == 0);
+  return_all(held);
+}
+
+TEST_CASE("allocator: who ends the program because memory is short may ask for statistics",
+          "[memory][allocator]") {
+  const auto ends = [](std::size_t bytes, std::int64_t limit) {
+    return in_child([=]() noexcept {
+      std::set_terminate([] {
+        memory::statistics();
+        _exit(7);
+      });
+      memory::set_limit(limit);
+      memory::allocate(bytes);
+      return 2;
+    });
+  };
+  CHECK(ends(1000, 1) == 7);
+  CHECK(ends(200000, 100000) == 7);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)  // what such a thread kept for itself is lost
+TEST_CASE("allocator: a thread may return blocks when its thread-local objects are gone",
+          "[memory][allocator][threads]") {
+  const auto live = memory::statistics().live;
+  pthread_key_t key;
+  REQUIRE(pthread_key_create(&key, [](void* p) { memory::deallocate(p, small_block); }) == 0);
+  for (int i = 0; i < 3; ++i)
+    std::thread([&] { pthread_setspecific(key, memory::allocate(small_block)); }).join();
+  for (void* p : blocks_of(3)) std::thread([&] { pthread_setspecific(key, p); }).join();
+  CHECK(memory::statistics().live == live);
+  pthread_key_delete(key);
+}
+#endif
+#endif

@@ -18,32 +18,33 @@ struct Operation {
 template <class Op, class C>
 inline constexpr Operation operation_of = {op_pointer(expr::OpTag<Op, C>{}), Op::name};
 
-// all: what the parts before made together, of this rank, at the axes that are settled.
-[[noreturn]] TENON_COLD inline void fail_join(const Extents& all, int rank, unsigned settled,
-                                              const Extents& right, int axis, const char* name) {
-  Extents left;
-  left.rank = rank;
-  for (int k = 0; k < rank; ++k)
-    left.extent[k] = settled >> (rank - 1 - k) & 1 ? all.extent[all.rank - rank + k] : 1;
-  const int k = axis + all.rank - right.rank;
-  fail_broadcast(name, left, right, {k, all.extent[k], right.extent[axis]});
+// The parts one after the other: for tensors whose rank is not that of their type, and to say what
+// does not broadcast.
+TENON_COLD inline void join_extents_in_turn(ExpressionHead& r, const Part* part, int count,
+                                            const char* name) {
+  Extents all = part[0].extents(name), known = part[0].type().known;
+  for (int i = 1; i < count; ++i) {
+    const ExpressionType& t = part[i].type();
+    all = broadcast_checked(name, all, known.extent, part[i].extents(name), t.known.extent);
+    known = broadcast(known, t.known).extents;
+  }
+  r.set_extents(all.extent);
 }
 /// The extents of an element-wise result; what is `dyn` is checked now.
 inline void join_extents(ExpressionHead& r, const Part* part, int count, const char* name) {
   Extents all = r.type->known;
   unsigned settled = 0;  // axes, counted from the end
-  int rank = 0;
   for (int i = 0; i < count; ++i) {
-    const Index* known = part[i].type().known.extent;
-    const Extents own = part[i].extents(name);
-    for (int k = 0, axis = own.rank - 1; k < own.rank; ++k, --axis) {
-      if (known[k] == 1) continue;
+    const Extents &known = part[i].type().known, own = part[i].extents(name);
+    bool fits = own.rank == known.rank;
+    for (int k = 0, axis = own.rank - 1; fits && k < own.rank; ++k, --axis) {
+      if (known.extent[k] == 1) continue;
       Index& e = all.extent[all.rank - 1 - axis];
-      if ((settled >> axis & 1) && e != own.extent[k]) [[unlikely]]
-        fail_join(all, rank, settled, own, k, name);
+      fits = !(settled >> axis & 1) || e == own.extent[k];
       e = own.extent[k], settled |= 1u << axis;
     }
-    if (own.rank > rank) rank = own.rank;
+    if (!fits) [[unlikely]]
+      return join_extents_in_turn(r, part, count, name);
   }
   r.set_extents(all.extent);
 }

@@ -77,7 +77,8 @@ class NumberPart {
   using compute = typename tree::compute;
   static constexpr int handles = 0, scalars = 1;
 
-  NumberPart(double x) : number_(x) {}
+  template <Number N>
+  NumberPart(N x) : number_(static_cast<double>(x)) {}
   bool joins(Context) const { return true; }
   template <class>
   static constexpr unsigned alike() {

@@ -62,13 +62,30 @@ inline constexpr SmallBlocks small = [] {
   return s;
 }();
 
+// Bytes that a thread counts for itself before it tells the others: threads with one count between
+// them would wait for each other at every block.
+inline constexpr std::int64_t slack = 256 * 1024;
+inline constexpr std::int64_t every_block = std::numeric_limits<std::int64_t>::min();
+
+// What one thread counts. Others read it; of a thread that ended the next one takes it over, and it
+// is never freed: a child of fork, or a thread whose destructors do not run, leaves it behind.
+struct alignas(64) Count {
+  Atomic<std::int64_t> live{0};         // taken less returned, and not yet part of Shared::live
+  Atomic<std::int64_t> high{0};         // the most that was
+  Atomic<std::int64_t> ceiling{slack};  // above it Shared has to know
+  Count* next = nullptr;
+  bool taken = false;  // by a thread
+  bool listed = false;
+};
+
 // What threads have in common; by lock, but for the limit.
-struct Local;
 struct Shared {
   SpinLock mutex;
   Atomic<std::int64_t> limit{0};
   std::int64_t live = 0, peak = 0, cached = 0, system_calls = 0;
-  Local* locals = nullptr;
+  Count* counts = nullptr;
+  std::int64_t threads = 0;  // that have one of them
+  bool near = false;         // the limit could be passed unseen if threads counted for themselves
   Bin bins[classes];
 };
 TENON_SHARED inline Shared& shared() {
@@ -76,57 +93,94 @@ TENON_SHARED inline Shared& shared() {
   return s;
 }
 
-// Bytes that a thread counts for itself before it tells the others: threads with one count between
-// them would wait for each other at every block.
-inline constexpr std::int64_t slack = 256 * 1024;
-inline constexpr std::int64_t every_block = std::numeric_limits<std::int64_t>::min();
+// ---- with the lock of Shared held ----
+
+/// What all threads hold.
+inline std::int64_t live_of_all(const Shared& s) {
+  std::int64_t live = s.live;
+  for (const Count* c = s.counts; c; c = c->next) live += c->live.load(Order::relaxed);
+  return live;
+}
+/// The most that they held when together they hold `live` now.
+inline std::int64_t peak_of_all(const Shared& s, std::int64_t live) {
+  std::int64_t peak = std::max(s.peak, live);
+  for (const Count* c = s.counts; c; c = c->next)
+    peak = std::max(peak, live - c->live.load(Order::relaxed) + c->high.load(Order::relaxed));
+  return peak;
+}
+/// Makes what a thread counted part of Shared.
+inline void fold(Shared& s, Count& c) {
+  const std::int64_t now = c.live.load(Order::relaxed);
+  s.peak = std::max(s.peak, s.live + std::max(now, c.high.load(Order::relaxed)));
+  s.live += now;
+  c.live.store(0, Order::relaxed);
+  c.high.store(0, Order::relaxed);
+}
+/// Whether threads may count for themselves: until the next time that anybody asks, each may take
+/// two slacks more.
+inline void settle(Shared& s, Count& c) {
+  const std::int64_t limit = s.limit.load();
+  const bool near = limit > 0 && live_of_all(s) + 2 * slack * s.threads > limit;
+  c.ceiling.store(near || !c.listed ? every_block : slack, Order::relaxed);
+  if (near && !s.near)
+    for (Count* i = s.counts; i; i = i->next) i->ceiling.store(every_block, Order::relaxed);
+  s.near = near;
+}
+/// Counts a block for the thread of c. False, and nothing is counted, where it passes the limit.
+inline bool count_exactly(Shared& s, Count& c, std::int64_t bytes) {
+  fold(s, c);
+  const std::int64_t limit = s.limit.load();
+  if (limit > 0 && live_of_all(s) + bytes > limit) return false;
+  s.live += bytes;
+  s.peak = std::max(s.peak, s.live);
+  settle(s, c);
+  return true;
+}
+/// A count for a thread; `own` where there is no memory for one.
+inline Count* take_count(Shared& s, Count& own) {
+  Count* c = s.counts;
+  while (c && c->taken) c = c->next;
+  if (!c) {
+    void* p = std::aligned_alloc(64, sizeof(Count));
+    if (!p) return settle(s, own), &own;
+    c = new (p) Count;
+    c->next = s.counts, c->listed = true;
+    s.counts = c;
+  }
+  c->taken = true;
+  ++s.threads;
+  settle(s, *c);
+  return c;
+}
+
+// ---- without the lock ----
 
 // One per thread. What is freed after its destructor goes to the system at once.
 struct Local {
-  // Taken less returned and not yet part of Shared::live, and the most that was: a number above it
-  // must be looked at. Others read both, and set `high` to every_block or to what is held.
-  Atomic<std::int64_t> live{0}, high{0};
   Bin bins[small_classes];
+  Count* count;
+  Count own;  // listed nowhere: each block is told
   bool dead = false;
-  Local *before = nullptr, *after = nullptr;
 
   Local() {
-    Shared& s = shared();
-    Locked lock(s.mutex);
-    after = s.locals;
-    if (after) after->before = this;
-    s.locals = this;
-    if (s.limit.load() > 0) high.store(every_block, Order::relaxed);
+    Locked lock(shared().mutex);
+    count = take_count(shared(), own);
   }
   ~Local() {
     Shared& s = shared();
     {
       Locked lock(s.mutex);
-      dead = true;
-      fold(s);
-      (before ? before->after : s.locals) = after;
-      if (after) after->before = before;
+      fold(s, *count);
+      if (count->listed) count->taken = false, --s.threads;
+      count = &own;
+      settle(s, own);
     }
+    dead = true;
     for (Bin& bin : bins)
       while (Free* f = bin.head) {
         bin.head = f->next;
         std::free(f);
       }
-  }
-
-  /// Adds to `live`, which this thread alone writes, and returns it.
-  TENON_INLINE std::int64_t add(std::int64_t bytes) {
-    const std::int64_t now = live.load(Order::relaxed) + bytes;
-    live.store(now, Order::relaxed);
-    return now;
-  }
-  /// Makes what this thread counted part of Shared, whose lock is held.
-  void fold(Shared& s) {
-    const std::int64_t now = live.load(Order::relaxed), most = high.load(Order::relaxed);
-    s.peak = std::max(s.peak, s.live + std::max(now, most));
-    s.live += now;
-    live.store(0, Order::relaxed);
-    high.store(dead || s.limit.load() > 0 ? every_block : 0, Order::relaxed);
   }
 };
 TENON_SHARED inline Local& local() {
@@ -134,51 +188,27 @@ TENON_SHARED inline Local& local() {
   return l;
 }
 
+// Never with the lock held: who handles the error may ask for statistics.
 [[noreturn]] TENON_COLD inline void fail_memory(std::size_t bytes, const char* why) {
   fail(Error::memory, {"memory: ", bytes, " bytes ", why});
 }
-
-/// What all threads hold; Shared is locked.
-inline std::int64_t live_of_all(const Shared& s) {
-  std::int64_t live = s.live;
-  for (const Local* l = s.locals; l; l = l->after) live += l->live.load(Order::relaxed);
-  return live;
+[[noreturn]] TENON_COLD inline void fail_limit(std::int64_t bytes) {
+  fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
 }
-/// The most that they held, as far as threads tell of it.
-inline std::int64_t peak_of_all(const Shared& s) {
-  const std::int64_t live = live_of_all(s);
-  std::int64_t peak = std::max(s.peak, live);
-  for (const Local* l = s.locals; l; l = l->after)
-    if (const std::int64_t high = l->high.load(Order::relaxed); high != every_block)
-      peak = std::max(peak, live - l->live.load(Order::relaxed) + high);
-  return peak;
-}
-/// Adds `bytes` for this thread's `l`; Shared is locked. Errors: Error::memory, with nothing added.
-inline void count_exactly(Shared& s, Local& l, std::int64_t bytes) {
-  const std::int64_t limit = s.limit.load();
-  l.fold(s);
-  if (limit > 0 && s.live + bytes > limit && live_of_all(s) + bytes > limit)
-    fail_memory(static_cast<std::size_t>(bytes), "would pass the limit set by set_limit");
-  s.live += bytes;
-  s.peak = std::max(s.peak, s.live);
-}
-// This thread holds more than it ever counted for itself. It was added already.
-TENON_COLD inline void count_above(Local& l, std::int64_t bytes) {
-  Shared& s = shared();
-  const std::int64_t now = l.live.load(Order::relaxed);
-  std::int64_t high = l.high.load(Order::relaxed);
-  if (high != every_block && now <= slack &&
-      l.high.compare_exchange_weak(high, now, Order::relaxed))
-    return;
-  l.add(-bytes);
-  Locked lock(s.mutex);
-  count_exactly(s, l, bytes);
+// A block that this thread cannot count for itself.
+TENON_COLD inline void count_above(Count& c, std::int64_t bytes) {
+  const bool fits = [&] {
+    Locked lock(shared().mutex);
+    return count_exactly(shared(), c, bytes);
+  }();
+  if (!fits) fail_limit(bytes);
 }
 // This thread returned more than it took.
-TENON_COLD inline void count_below(Local& l) {
+TENON_COLD inline void count_below(Count& c) {
   Shared& s = shared();
   Locked lock(s.mutex);
-  l.fold(s);
+  fold(s, c);
+  settle(s, c);
 }
 
 /// Blocks of bins to the system.
@@ -209,21 +239,24 @@ TENON_COLD inline void* from_system(std::size_t bytes) {
     release_all();
     p = std::aligned_alloc(64, bytes);
   }
-  Locked lock(s.mutex);
-  ++s.system_calls;
-  if (p) return p;
-  s.live -= static_cast<std::int64_t>(bytes);
-  fail_memory(bytes, "could not be allocated");
+  {
+    Locked lock(s.mutex);
+    ++s.system_calls;
+    if (!p) s.live -= static_cast<std::int64_t>(bytes);
+  }
+  if (!p) fail_memory(bytes, "could not be allocated");
+  return p;
 }
 
 }  // namespace detail
 
 /// Of the whole process. `peak` is exact while there is one thread; each further one may put it
-/// wrong by 256 KiB.
+/// wrong by 512 KiB.
 inline Statistics statistics() {
   detail::Shared& s = detail::shared();
   Locked lock(s.mutex);
-  return {detail::live_of_all(s), detail::peak_of_all(s), s.cached, s.system_calls};
+  const std::int64_t live = detail::live_of_all(s);
+  return {live, detail::peak_of_all(s, live), s.cached, s.system_calls};
 }
 
 /// Forgets the largest `live` seen so far.
@@ -231,21 +264,20 @@ inline void reset_peak() {
   detail::Shared& s = detail::shared();
   Locked lock(s.mutex);
   s.peak = detail::live_of_all(s);
-  for (detail::Local* l = s.locals; l; l = l->after)
-    if (l->high.load(Order::relaxed) != detail::every_block)
-      l->high.store(l->live.load(Order::relaxed), Order::relaxed);
+  for (detail::Count* c = s.counts; c; c = c->next)
+    c->high.store(c->live.load(Order::relaxed), Order::relaxed);
 }
 
 /// The most bytes tensors may hold together; 0 (the default) for no limit. Passing it throws
-/// Error::memory. With a limit threads count together, block by block; what each of them had taken
-/// before may be overlooked up to 256 KiB.
+/// Error::memory. Within 512 KiB a thread of the limit threads count together, block by block.
 inline void set_limit(std::int64_t bytes) {
   detail::Shared& s = detail::shared();
+  detail::Count& own = *detail::local().count;
   Locked lock(s.mutex);
-  s.peak = detail::peak_of_all(s);
   s.limit.store(bytes);
-  for (detail::Local* l = s.locals; l; l = l->after)
-    l->high.store(bytes > 0 ? detail::every_block : l->live.load(Order::relaxed), Order::relaxed);
+  s.near = false;
+  for (detail::Count* c = s.counts; c; c = c->next) c->ceiling.store(detail::slack, Order::relaxed);
+  detail::settle(s, own);
 }
 
 /// Gives the shared cache and this thread's cache back to the system.
@@ -258,26 +290,31 @@ inline __attribute__((noinline)) void* allocate_large(std::size_t bytes) {
   const int c = size_class(bytes);
   const std::size_t size = block_bytes(c);
   Shared& s = shared();
-  Local& l = local();
+  Count& count = *local().count;
+  bool fits;
   {
     Locked lock(s.mutex);
-    count_exactly(s, l, static_cast<std::int64_t>(size));
+    fits = count_exactly(s, count, static_cast<std::int64_t>(size));
     Bin& bin = s.bins[c];
-    if (Free* f = bin.head) {
+    if (Free* f = bin.head; f && fits) {
       bin.head = f->next;
       s.cached -= static_cast<std::int64_t>(size);
       return f;
     }
   }
+  if (!fits) fail_limit(static_cast<std::int64_t>(size));
   return from_system(size);
 }
 inline __attribute__((noinline)) void deallocate_large(void* p, std::size_t bytes) noexcept {
   const int c = size_class(bytes);
   const auto size = static_cast<std::int64_t>(block_bytes(c));
   Shared& s = shared();
+  Count& count = *local().count;
   auto* f = static_cast<Free*>(p);
   Locked lock(s.mutex);
+  fold(s, count);
   s.live -= size;
+  settle(s, count);
   s.cached += size;
   f->next = s.bins[c].head;
   s.bins[c].head = f;
@@ -286,9 +323,14 @@ inline __attribute__((noinline)) void deallocate_large(void* p, std::size_t byte
 /// A block of small class c.
 inline __attribute__((noinline)) void* take(int c) {
   Local& l = local();
-  const std::int64_t bytes = small.bytes[c];
-  if (l.add(bytes) > l.high.load(Order::relaxed)) [[unlikely]]
-    count_above(l, bytes);
+  Count& count = *l.count;
+  const std::int64_t bytes = small.bytes[c], now = count.live.load(Order::relaxed) + bytes;
+  if (now > count.ceiling.load(Order::relaxed)) [[unlikely]] {
+    count_above(count, bytes);
+  } else {
+    count.live.store(now, Order::relaxed);
+    if (now > count.high.load(Order::relaxed)) count.high.store(now, Order::relaxed);
+  }
   Bin& bin = l.bins[c];
   Free* f = bin.head;
   if (!f) [[unlikely]]
@@ -299,8 +341,11 @@ inline __attribute__((noinline)) void* take(int c) {
 }
 inline __attribute__((noinline)) void give_back(void* p, int c) noexcept {
   Local& l = local();
-  if (l.add(-std::int64_t{small.bytes[c]}) < -slack || l.dead) [[unlikely]]
-    count_below(l);
+  Count& count = *l.count;
+  const std::int64_t now = count.live.load(Order::relaxed) - small.bytes[c];
+  count.live.store(now, Order::relaxed);
+  if (now < -slack || !count.listed) [[unlikely]]
+    count_below(count);
   Bin& bin = l.bins[c];
   if (l.dead || bin.count >= bin_limit) [[unlikely]]
     return std::free(p);
