@@ -25,7 +25,6 @@ while [ $# -gt 0 ]; do
 done
 
 packages=(g++ cmake make libeigen3-dev libbenchmark-dev zlib1g-dev nlohmann-json3-dev libcli11-dev '?time')
-# libopenblas0: without it libtorch multiplies matrices with Netlib's reference BLAS, 15 times slower.
 # Without OpenBLAS libtorch multiplies matrices by the reference BLAS: a training step takes 15 times as long.
 [ $peers = 1 ] && packages+=(libtorch-dev libopenblas0)
 install_missing "${packages[@]}"

@@ -166,9 +166,7 @@ AnyTensor materialise(const E& e) {
         e.context());
   }
 }
-}  // namespace detail
 
-namespace detail {
 /// What all expressions have in common.
 class ExpressionBase {
  public:
@@ -249,6 +247,7 @@ class Expression : public detail::ExpressionBase {
     if (head_.moved) detail::fail_moved();
     return detail::materialise(*this);
   }
+
   S shape() const {
     if constexpr (S::is_static) return S{};
     else return S::of(head_.dynamic());

@@ -119,19 +119,24 @@ void join_prepared(typename M::type& r, std::integer_sequence<int, I...>, Ps&...
                     prepared<M::joint.evaluate[I]>(p)...);
 }
 
-/// The expression Op(p...) of parts. Its type is written down: clang 16 makes a function whose type
-/// it deduces move its result.
-template <class Op, class... Ps>
-typename Mapped<Op, std::remove_cvref_t<Ps>...>::type combine(Ps&&... p) {
-  using M = Mapped<Op, std::remove_cvref_t<Ps>...>;
-  if constexpr (!M::fits) check_operands<Op, typename M::compute, std::remove_cvref_t<Ps>...>();
+/// The expression Op of parts Ps, or of what becomes them by itself. Its type is written down:
+/// clang 16 makes a function whose type it deduces move its result. Every operator of every
+/// statement comes here, and few functions lie between.
+template <class Op, class M, class... Ps, class... Xs>
+typename M::type combine(Types<Ps...>, Xs&... x) {
+  if constexpr (!M::fits) check_operands<Op, typename M::compute, Ps...>();
   typename M::type r{Joining{}};
-  if constexpr (!M::fused)
-    join_prepared<Op, M>(r, std::make_integer_sequence<int, M::count>{}, p...);
-  else join_parts<Op, M>(r, Types<std::remove_cvref_t<Ps>...>{}, p...);
+  if constexpr (M::fused) join_parts<Op, M>(r, Types<Ps...>{}, x...);
+  else join_prepared<Op, M>(r, std::make_integer_sequence<int, M::count>{}, x...);
   return r;
 }
+template <class Op, class... Ps>
+typename Mapped<Op, std::remove_cvref_t<Ps>...>::type combine_parts(Ps&&... p) {
+  return combine<Op, Mapped<Op, std::remove_cvref_t<Ps>...>>(Types<std::remove_cvref_t<Ps>...>{},
+                                                             p...);
+}
 
+/// Operands that are direct parts and all fuse.
 template <class Op, class T, class... Xs>
 struct DirectMapped {
   static constexpr bool fused = false;
@@ -143,16 +148,6 @@ struct DirectMapped<Op, T, Xs...> {
   using mapped = Mapped<Op, typename DirectPart<T, Xs>::type...>;
   static constexpr bool fused = mapped::fused;
 };
-/// The same of operands that are direct parts and all fuse, in few functions: every operator of
-/// every statement goes through them.
-template <class Op, class M, class... Ps, class... Xs>
-typename M::type combine_direct(Types<Ps...>, Xs&... x) {
-  if constexpr (!M::fits) check_operands<Op, typename M::compute, Ps...>();
-  typename M::type r{Joining{}};
-  join_parts<Op, M>(r, Types<Ps...>{}, x...);
-  return r;
-}
-
 }  // namespace detail
 
 /// Op element by element, operands broadcast. Errors: extents that do not broadcast (compile time
@@ -167,8 +162,8 @@ constexpr auto map(Xs&&... x) {
     using T = typename detail::ElementOf<std::remove_cvref_t<Xs>...>::type;
     using Direct = detail::DirectMapped<Op, T, Xs...>;
     if constexpr (Direct::fused)
-      return detail::combine_direct<Op, typename Direct::mapped>(typename Direct::parts{}, x...);
-    else return detail::combine<Op>(detail::part_of<T>(std::forward<Xs>(x))...);
+      return detail::combine<Op, typename Direct::mapped>(typename Direct::parts{}, x...);
+    else return detail::combine_parts<Op>(detail::part_of<T>(std::forward<Xs>(x))...);
   }
 }
 

@@ -93,19 +93,6 @@ class NumberPart {
   double number_;
 };
 
-template <class T, class X>
-decltype(auto) part_of(X&& x) {
-  if constexpr (Number<X>) {
-    return NumberPart<T>(static_cast<double>(x));
-  } else if constexpr (std::is_lvalue_reference_v<X> && is_tensor<std::remove_cvref_t<X>>) {
-    return LeafPart<element_of<X>, shape_of<X>>(x.any());
-  } else if constexpr (std::is_lvalue_reference_v<X> && is_expression<std::remove_cvref_t<X>>) {
-    return LeafPart<element_of<X>, shape_of<X>>(x.value());
-  } else {
-    return part(std::forward<X>(x));
-  }
-}
-
 template <class... Ps>
 struct Types {};
 /// Operands that are parts without any work: temporaries, tensors with a name, numbers.
@@ -131,6 +118,16 @@ struct DirectPart<T, const Tensor<U, S>&> {
 };
 template <class T, class U, class S>
 struct DirectPart<T, Tensor<U, S>&> : DirectPart<T, const Tensor<U, S>&> {};
+
+template <class T, class X>
+decltype(auto) part_of(X&& x) {
+  using P = std::remove_cvref_t<X>;
+  if constexpr (is_expression<P> && std::is_lvalue_reference_v<X>)
+    return LeafPart<element_of<X>, shape_of<X>>(x.value());
+  else if constexpr (DirectPart<T, X>::direct && !is_expression<P>)
+    return typename DirectPart<T, X>::type(x);
+  else return part(std::forward<X>(x));
+}
 
 template <class... Xs>
 struct ElementOf;

@@ -78,11 +78,10 @@ struct alignas(64) Count {
   bool listed = false;
 };
 
-// What threads have in common; by lock, but for the limit.
+// What threads have in common, by lock.
 struct Shared {
   SpinLock mutex;
-  Atomic<std::int64_t> limit{0};
-  std::int64_t live = 0, peak = 0, cached = 0, system_calls = 0;
+  std::int64_t limit = 0, live = 0, peak = 0, cached = 0, system_calls = 0;
   Count* counts = nullptr;
   std::int64_t threads = 0;  // that have one of them
   bool near = false;         // the limit could be passed unseen if threads counted for themselves
@@ -119,8 +118,7 @@ inline void fold(Shared& s, Count& c) {
 /// Whether threads may count for themselves: until the next time that anybody asks, each may take
 /// two slacks more.
 inline void settle(Shared& s, Count& c) {
-  const std::int64_t limit = s.limit.load();
-  const bool near = limit > 0 && live_of_all(s) + 2 * slack * s.threads > limit;
+  const bool near = s.limit > 0 && live_of_all(s) + 2 * slack * s.threads > s.limit;
   c.ceiling.store(near || !c.listed ? every_block : slack, Order::relaxed);
   if (near && !s.near)
     for (Count* i = s.counts; i; i = i->next) i->ceiling.store(every_block, Order::relaxed);
@@ -129,8 +127,7 @@ inline void settle(Shared& s, Count& c) {
 /// Counts a block for the thread of c. False, and nothing is counted, where it passes the limit.
 inline bool count_exactly(Shared& s, Count& c, std::int64_t bytes) {
   fold(s, c);
-  const std::int64_t limit = s.limit.load();
-  if (limit > 0 && live_of_all(s) + bytes > limit) return false;
+  if (s.limit > 0 && live_of_all(s) + bytes > s.limit) return false;
   s.live += bytes;
   s.peak = std::max(s.peak, s.live);
   settle(s, c);
@@ -274,7 +271,7 @@ inline void set_limit(std::int64_t bytes) {
   detail::Shared& s = detail::shared();
   detail::Count& own = *detail::local().count;
   Locked lock(s.mutex);
-  s.limit.store(bytes);
+  s.limit = bytes;
   s.near = false;
   for (detail::Count* c = s.counts; c; c = c->next) c->ceiling.store(detail::slack, Order::relaxed);
   detail::settle(s, own);
